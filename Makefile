@@ -1,0 +1,44 @@
+# Everything here sets itself up: Python >= 3.11 and pip are all it asks for.
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
+UV := .tools/bin/uv
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+JOBS ?= 2
+
+.PHONY: demo test check soak lock clean setup
+setup: .venv/.ready
+
+$(UV):
+	@test -n "$(PYTHON)" || { echo "segue needs Python 3.11 or newer; none was found. hint: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -m pip install --quiet --root-user-action=ignore --target .tools uv
+
+# uv makes the virtual environment, so Debian's python3-venv is not needed.
+.venv/.ready: requirements.lock pyproject.toml | $(UV)
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/segue demo
+
+test: setup
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak"
+
+soak: setup
+	@$(BIN)/python -m pytest -m soak
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: | $(UV)
+	@$(UV) pip compile --quiet --universal --generate-hashes --group dev --no-header pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

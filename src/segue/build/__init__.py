@@ -1,0 +1,1 @@
+"""From source to a release on disk: snapshot, dependencies, retention."""

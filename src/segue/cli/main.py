@@ -1,0 +1,43 @@
+"""The `segue` command: verbs are loaded when they are called, so that `segue status` feels instant."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from segue import __version__
+
+# verb -> the module of segue.cli that defines a command of that name
+VERBS = {
+    "probe": "probe",
+}
+
+
+class VerbGroup(click.Group):
+    """The group of all verbs; a verb's module is imported when the verb is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order in which they are documented."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command for `cmd_name`, or None."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"segue.cli.{VERBS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=VerbGroup, name="segue", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="segue")
+def cli() -> None:
+    """Zero-downtime deploys for Python web apps, proved by measurement."""
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="segue")

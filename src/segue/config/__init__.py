@@ -1,0 +1,1 @@
+"""segue.toml: schema, loading, reference page."""

@@ -1,0 +1,1 @@
+"""Plan, converge, execute: how a deploy moves the record."""

@@ -1,0 +1,1 @@
+"""The embedded keeper: a tiny parent, a controller, and the socket they are asked by."""

@@ -1,0 +1,1 @@
+"""What starts and holds an app server: gate, launcher, processes."""
