@@ -1,0 +1,156 @@
+"""What segue.toml may say. The docstring of a key is its entry in docs/config.md and in the JSON Schema.
+
+The models take the file's own words: ``AppConfig.model_validate({"name": "shop", "watch": "10s"})``, and
+``model_dump(mode="json")`` gives the same words back. As attributes, durations are floats, in seconds.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic_core import PydanticCustomError
+
+from segue.config.written import (
+    Bind,
+    Domain,
+    FilePath,
+    HostHeader,
+    InnerPath,
+    Module,
+    Name,
+    Seconds,
+    SomeSeconds,
+    SshHost,
+    UrlPath,
+)
+from segue.core.address import Address
+
+
+def _known_server(value: object) -> object:
+    if value in ("uvicorn", "granian") or isinstance(value, list):
+        raise ValueError('should be "gunicorn" for now: other servers come later')
+    return value
+
+
+Server = Annotated[Literal["gunicorn"], BeforeValidator(_known_server)]
+Count = Annotated[int, Field(ge=1, le=1000)]
+
+
+class _Table(BaseModel):
+    """A table of the file: no unknown keys, no guessed types, and nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class _Named(_Table):
+    name: Name
+    """What the app is called. Without it: the name of the project's folder."""
+
+
+class Settings(_Table):
+    """Every key that `[app]` and `[targets.NAME]` share."""
+
+    module: Module | None = None
+    """The app: `"wsgi:app"`, or a factory, `"shop:create_app()"`. Without it: detected."""
+
+    server: Server = "gunicorn"
+    """What runs the app."""
+
+    bind: Bind = Address("127.0.0.1", 8000)
+    """Where users come in: `"HOST:PORT"`, `"[::1]:8000"` or `"unix:/path"`. Port 0 chooses a free one."""
+
+    workers: Count = 2
+    """Worker processes."""
+
+    threads: Count | None = None
+    """Threads per worker; more than one makes gthread workers. Without it: the app's own setting."""
+
+    worker_class: Literal["sync", "gthread"] | None = None
+    """The kind of worker. Without it: Gunicorn's own choice."""
+
+    preload: bool | None = None
+    """Import the app once, in the master, before the workers fork. Without it: the app's own setting."""
+
+    gunicorn_config: InnerPath | None = None
+    """The app's Gunicorn config, relative to the project. Without it: gunicorn.conf.py, if there."""
+
+    python: FilePath | None = None
+    """An interpreter to build releases with. Without it: the one that suits the project."""
+
+    check: UrlPath = "/"
+    """The path that tells whether a release is healthy."""
+
+    check_host: HostHeader | None = None
+    """The Host header of a check. Without it: taken from `bind`."""
+
+    check_scheme: Literal["http", "https"] = "http"
+    """The scheme that a check pretends to have come in by; `"https"` for apps that redirect plain HTTP."""
+
+    check_interval: SomeSeconds = 1.0
+    """The time between two checks."""
+
+    check_timeout: SomeSeconds = 5.0
+    """How long the answer to a check may take."""
+
+    ready_timeout: SomeSeconds = 60.0
+    """How long a release may take from its start until it is healthy."""
+
+    watch: Seconds = 10.0
+    """How long a release that has taken over is watched, at least, before the deploy is committed."""
+
+    watch_limit: Seconds = 60.0
+    """The end of the watch, also where `watch_requests` were not reached; not shorter than `watch`."""
+
+    watch_requests: Annotated[int, Field(ge=0, le=1_000_000)] = 50
+    """How many requests the new release should have answered before the watch ends."""
+
+    linger: Seconds = 1.0
+    """How long a leaving worker still serves its open connections after it stopped accepting."""
+
+    drain_timeout: Seconds = 30.0
+    """How long the old release may take to finish what it holds; what lasts longer is cut."""
+
+    probe_rate: Count = 10
+    """How many requests a second the probe sends while a deploy runs."""
+
+    keep: Count = 5
+    """How many good releases stay on disk."""
+
+    auto_rollback: bool = True
+    """Take a release back by itself if the watch finds it worse."""
+
+    shared: Annotated[tuple[InnerPath, ...], Strict(strict=False)] = ()
+    """Paths that are linked from the project instead of copied, besides `.env` and `instance`."""
+
+
+class AppConfig(Settings, _Named):
+    """How one app is deployed: the `[app]` table, with the keys of a target and the flags laid over it."""
+
+    @model_validator(mode="after")
+    def _watch_fits_its_limit(self) -> Self:
+        if self.watch_limit < self.watch:
+            raise PydanticCustomError(
+                "contradiction",
+                "watch_limit ({limit} s) is shorter than watch ({watch} s)",
+                {"limit": self.watch_limit, "watch": self.watch},
+            )
+        return self
+
+
+class Target(Settings):
+    """A `[targets.NAME]` table: only the keys that it sets count, and they are laid over `[app]`."""
+
+    host: SshHost | None = None
+    """Where the target is, as ssh knows it: `"deploy@web1"`."""
+
+    domain: Domain | None = None
+    """The name that users reach the target by: `"shop.example"`."""
+
+
+class ConfigFile(_Table):
+    """The whole of segue.toml, or of `[tool.segue]` in pyproject.toml."""
+
+    app: AppConfig
+    """The app, and how it is deployed."""
+
+    targets: dict[Name, Target] = Field(default_factory=dict)
+    """Where it is deployed, by name. `local` is always there."""

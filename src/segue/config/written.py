@@ -1,0 +1,132 @@
+"""Values that the file writes as text: what they look like, how they are read and written back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic_core import CoreSchema, core_schema
+
+from segue.core.address import Address, parse_address
+from segue.core.durations import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+
+_LONGEST = "24h"
+
+
+@dataclass(frozen=True)
+class Written:
+    """Marks a type as text in the file; read only from text, so that the file has one way to say it.
+
+    Attributes:
+        pattern: what the whole text looks like, in the words that Python and ECMA share, for editors too.
+        what: what it is, as in ``should be a duration``.
+        example: one such text.
+        read: the value that a text means; its ValueError says what the text should be, without repeating it.
+        write: the text that `read` turns back into an equal value.
+    """
+
+    pattern: str
+    what: str
+    example: str
+    read: Callable[[str], Any] = str
+    write: Callable[[Any], str] = str
+
+    def parse(self, value: object) -> Any:
+        """The value that `value` writes.
+
+        Raises:
+            ValueError: `value` is no text, or not such a text.
+        """
+        if not isinstance(value, str) or re.fullmatch(self.pattern, value) is None:
+            raise ValueError(f'should be {self.what}, such as "{self.example}"')
+        return self.read(value)
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(self.write, when_used="json")
+        return core_schema.no_info_plain_validator_function(self.parse, serialization=written)
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$", "examples": [self.example]}
+
+
+def _seconds(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds > parse_duration(_LONGEST):
+        raise ValueError(f'should be at most "{_LONGEST}"')
+    return seconds
+
+
+def _some_seconds(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds == 0:
+        raise ValueError("should be longer than nothing")
+    return seconds
+
+
+def _write_seconds(seconds: float) -> str:
+    return f"{Decimal(repr(seconds)).normalize():f}s"
+
+
+def _inner_path(text: str) -> Path:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError("should be a path inside the project, relative to it")
+    return Path(path)
+
+
+_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
+_PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]+"
+_DURATION = r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h)"
+_A_DURATION = "a duration in quotes with its unit"
+
+Seconds = Annotated[float, Written(_DURATION, _A_DURATION, "30s", _seconds, _write_seconds)]
+SomeSeconds = Annotated[float, Written(_DURATION, _A_DURATION, "30s", _some_seconds, _write_seconds)]
+Name = Annotated[
+    str,
+    Written(
+        r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}",
+        'a name of 1 to 64 letters, digits, ".", "_" or "-" that begins with neither "." nor "-"',
+        "shop",
+    ),
+]
+Module = Annotated[
+    str,
+    Written(
+        rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*:{_IDENTIFIER}(?:\({_PRINTABLE}\)|\(\))?",
+        '"MODULE:APP" or "MODULE:FACTORY()"',
+        "wsgi:app",
+    ),
+]
+Bind = Annotated[
+    Address,
+    Written(
+        r"unix:/.+|.+:[0-9]+",
+        '"HOST:PORT", "[IPV6]:PORT" or "unix:/PATH"',
+        "127.0.0.1:8000",
+        parse_address,
+    ),
+]
+FilePath = Annotated[Path, Written(_PRINTABLE, "a path", ".venv/bin/python", Path)]
+InnerPath = Annotated[Path, Written(_PRINTABLE, "a path inside the project", "conf/web.py", _inner_path)]
+UrlPath = Annotated[
+    str, Written(r"/[!-~]*", 'a path that begins with "/", without spaces or accents', "/healthz")
+]
+HostHeader = Annotated[
+    str,
+    Written(
+        r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?", "a host, with or without port", "shop.example"
+    ),
+]
+SshHost = Annotated[str, Written(r"[A-Za-z0-9_][!-~]*", "a host that ssh knows", "deploy@web1")]
+Domain = Annotated[str, Written(r"[A-Za-z0-9][A-Za-z0-9.-]*", "a domain name", "shop.example")]
