@@ -1,0 +1,87 @@
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
+import pytest
+
+from segue.config.reference import PAGE_FILE, SCHEMA_FILE, json_schema, reference_page
+from segue.config.schema import AppConfig, ConfigFile, Target
+
+ROOT = Path(__file__).parents[3]
+
+
+def is_valid(text: str) -> bool:
+    return bool(jsonschema.Draft202012Validator(json_schema()).is_valid(tomllib.loads(text)))
+
+
+def test_the_committed_files_are_what_is_generated() -> None:
+    stale = "run: python -m segue.config.reference --write"
+    assert json.loads((ROOT / SCHEMA_FILE).read_text()) == json_schema(), stale
+    assert (ROOT / PAGE_FILE).read_text() == reference_page(), stale
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+
+
+def test_the_page_names_every_key_with_its_meaning() -> None:
+    page = reference_page()
+    for key, field in (AppConfig.model_fields | Target.model_fields).items():
+        assert f"| `{key}` |" in page
+        assert field.description
+        assert field.description in page
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[app]",
+        '[app]\nname = "shop"\nmodule = "shop:create_app()"\nbind = "unix:/run/shop.sock"\nwatch = "250ms"\n',
+        '[app]\nworkers = 4\n[targets.production]\nhost = "deploy@web1"\nworkers = 8\n',
+        reference_page().partition("```toml\n")[2].partition("```")[0],
+    ],
+)
+def test_the_schema_takes_what_the_loader_takes(text: str) -> None:
+    ConfigFile.model_validate({"app": {"name": "x"}} | _named(tomllib.loads(text)))
+    assert is_valid(text)
+
+
+def _named(document: dict[str, Any]) -> dict[str, Any]:
+    return document | {"app": {"name": "x"} | document.get("app", {})}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "workers = 4",
+        "[app]\nwokers = 4",
+        "[app]\nworkers = 0",
+        '[app]\nworkers = "4"',
+        "[app]\nwatch = 30",
+        '[app]\nwatch = "30"',
+        '[app]\nserver = "uvicorn"',
+        '[app]\nmodule = "wsgi"',
+        '[targets.web]\nname = "x"',
+        "[targets.web]\nwokers = 4",
+    ],
+)
+def test_the_schema_refuses_what_the_loader_refuses(text: str) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        ConfigFile.model_validate(_named(tomllib.loads(text)))
+    assert not is_valid(text)
+
+
+def test_every_default_and_example_fits_its_own_schema() -> None:
+    for table in json_schema()["$defs"].values():
+        for schema in table["properties"].values():
+            for value in [*schema.get("examples", []), *([schema["default"]] if "default" in schema else [])]:
+                jsonschema.validate(value, schema)
+
+
+def test_a_target_has_no_defaults_of_its_own() -> None:
+    assert not [
+        key for key, schema in json_schema()["$defs"]["Target"]["properties"].items() if "default" in schema
+    ]
