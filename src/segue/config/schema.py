@@ -58,8 +58,8 @@ class Settings(_Table):
     bind: Bind = Address("127.0.0.1", 8000)
     """Where users come in: `"HOST:PORT"`, `"[::1]:8000"` or `"unix:/path"`. Port 0 chooses a free one."""
 
-    workers: Count = 2
-    """Worker processes."""
+    workers: Count | None = None
+    """Worker processes. Without it: the app's own gunicorn.conf.py, else WEB_CONCURRENCY, else 2."""
 
     threads: Count | None = None
     """Threads per worker; more than one makes gthread workers. Without it: the app's own setting."""

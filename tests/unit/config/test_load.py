@@ -144,7 +144,7 @@ def test_flags_beat_the_target_which_beats_app_which_beats_defaults(
     lines = [f"{head}\nworkers = {count}\n" for head, count in tables.items() if count is not None]
     (project / "segue.toml").write_text("".join(lines) + ("" if overlay else f"[targets.{target}]\n"))
     config = load_config(project, {"workers": flag}, None if default_target else target)
-    assert config.workers == next(count for count in (flag, overlay, app, 2) if count is not None)
+    assert config.workers == next((count for count in (flag, overlay, app) if count is not None), None)
 
 
 def test_a_flag_beats_with_a_false_value(project: Path) -> None:
@@ -188,7 +188,7 @@ def test_an_unknown_target_is_refused_with_the_known_ones(project: Path) -> None
     error = refusal(project, target="prod")
     assert error.message == 'There is no target "prod".'
     assert error.evidence == "known targets: local, staging, production"
-    assert load_config(project, {}, "local").workers == 2
+    assert load_config(project, {}, "local").workers is None
 
 
 def test_settings_that_are_wrong_only_together(project: Path) -> None:
