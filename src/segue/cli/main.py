@@ -10,6 +10,15 @@ from segue import __version__
 
 # verb -> the module of segue.cli that defines a command of that name
 VERBS = {
+    "up": "up",
+    "deploy": "deploy",
+    "rollback": "deploy",
+    "restart": "deploy",
+    "status": "look",
+    "releases": "look",
+    "history": "look",
+    "receipt": "look",
+    "recover": "deploy",
     "probe": "probe",
 }
 

@@ -1,0 +1,40 @@
+"""Finds the app object of a project that does not name it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from segue.core.errors import UsageError
+
+_FILES = ("wsgi.py", "app.py", "main.py", "application.py")
+_OBJECT = re.compile(r"^(app|application)\b\s*(?::[^=]+)?=", re.MULTILINE)
+_FACTORY = re.compile(r"^def (create_app|make_app)\(\s*\)|^def (create_app|make_app)\([^)]*=[^)]*\)", re.MULTILINE)
+_IMPORTED = re.compile(r"^from \S+ import .*\b(app|application)\b", re.MULTILINE)
+
+
+def detect_module(project: Path) -> str:
+    """The app of `project` as ``MODULE:ATTRIBUTE``, looked for where Flask looks and in the usual places.
+
+    Raises:
+        UsageError: nothing looks like an app.
+    """
+    for name in _FILES:
+        if (project / name).is_file():
+            found = _app_in((project / name).read_text(encoding="utf-8", errors="replace"))
+            if found is not None:
+                return f"{name.removesuffix('.py')}:{found}"
+    raise UsageError(
+        "module",
+        f"No app was found in {project}.",
+        evidence=f"looked for app, application or create_app() in {', '.join(_FILES)}",
+        hint='name it: `segue up MODULE:APP`, or module = "MODULE:APP" in segue.toml',
+    )
+
+
+def _app_in(text: str) -> str | None:
+    for pattern in (_OBJECT, _IMPORTED):
+        if (match := pattern.search(text)) is not None:
+            return match[1]
+    match = _FACTORY.search(text)
+    return None if match is None else f"{match[1] or match[2]}()"

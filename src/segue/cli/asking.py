@@ -1,0 +1,50 @@
+"""How a verb asks the keeper and shows what comes of it. Ctrl-C asks for the deploy to be taken back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from segue.cli.progress import Progress
+from segue.cli.project import home_here
+from segue.cli.show import show_receipt
+from segue.cli.verb import print_json, show_error
+from segue.core.errors import Interrupted, error_from_dict
+from segue.disk.events import Event
+from segue.embedded.asking import Answer, Conversation
+
+
+def deploy_by_keeper(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
+    """Have the keeper carry out `verb`, follow it, show its receipt, and end with its exit code."""
+    conversation = Conversation(home_here(), verb, args)
+    with contextlib.closing(conversation), Progress(live=not as_json) as progress:
+        document, code = _follow(conversation, progress.show)
+    if as_json:
+        print_json(document)
+    elif "steps" in document:
+        show_receipt(document)
+    elif document.get("error"):
+        show_error(error_from_dict(document["error"], code))
+    click.get_current_context().exit(code)
+
+
+def _follow(conversation: Conversation, on_event: Callable[[Event], None]) -> Answer:
+    try:
+        return conversation.answer(on_event)
+    except KeyboardInterrupt:
+        return _interrupted(conversation, on_event)
+
+
+def _interrupted(conversation: Conversation, on_event: Callable[[Event], None]) -> Answer:
+    if conversation.committed:
+        click.echo("committed; the drain goes on without this terminal (see `segue history`)", err=True)
+        return {"ok": True}, 0
+    click.echo("taking it back; Ctrl-C again only stops following", err=True)
+    conversation.cancel()
+    try:
+        return conversation.answer(on_event)
+    except KeyboardInterrupt:
+        raise Interrupted("detached", "Stopped following; the keeper takes the deploy back.") from None

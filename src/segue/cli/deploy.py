@@ -1,0 +1,97 @@
+"""``segue deploy``, ``rollback``, ``restart`` and ``recover``: what the keeper is asked to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from segue.cli.asking import deploy_by_keeper
+from segue.cli.project import check_target, home_here
+from segue.cli.verb import Verb, print_json
+from segue.embedded.asking import Conversation
+
+Command = Callable[..., None]
+
+
+def _common(command: Command) -> Command:
+    for decorate in (
+        click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
+        click.option("--dry-run", is_flag=True, help="Show the plan; touch nothing."),
+        click.option("--wait", is_flag=True, help="Queue behind a deploy that is under way."),
+        click.argument("target", required=False),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _ask(verb: str, target: str | None, *, as_json: bool, dry_run: bool, **args: Any) -> None:
+    check_target(target)
+    if dry_run:
+        _show_plan(verb, {**args, "dry_run": True}, as_json=as_json)
+    else:
+        deploy_by_keeper(verb, args, as_json=as_json)
+
+
+@click.command(cls=Verb)
+@_common
+@click.option("--rev", metavar="REV", help="A git revision, instead of the files as they are.")
+@click.option("--path", metavar="DIR", help="Another folder than the project's.")
+@click.option("--strategy", metavar="S", help="How requests change sides: handoff.")
+def deploy(target: str | None, *, path: str | None, **options: Any) -> None:
+    """Build a release, check it, switch to it, watch it; anything wrong is taken back."""
+    _ask("deploy", target, path=None if path is None else str(Path(path).resolve()), **options)
+
+
+@click.command(cls=Verb)
+@_common
+@click.option("--to", metavar="RELEASE", help="The release to go back to, instead of the last good one.")
+def rollback(target: str | None, **options: Any) -> None:
+    """Go back to the last good release, or the one named."""
+    _ask("rollback", target, **options)
+
+
+@click.command(cls=Verb)
+@_common
+def restart(target: str | None, **options: Any) -> None:
+    """Start the live release anew, as a deploy: for a changed environment or config."""
+    _ask("restart", target, **options)
+
+
+@click.command(cls=Verb)
+@click.argument("target", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--wait", is_flag=True, help="Queue behind a deploy that is under way.")
+def recover(target: str | None, *, as_json: bool, wait: bool) -> None:
+    """Make the machine match the record, now, and say what was done."""
+    check_target(target)
+    document, code = _plain_answer("recover", {"wait": wait})
+    if as_json:
+        print_json(document)
+    else:
+        click.echo("\n".join(document.get("actions", ())) or "nothing to do: everything matches the record")
+    click.get_current_context().exit(code)
+
+
+def _show_plan(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
+    plan, _ = _plain_answer(verb, args)
+    if as_json:
+        print_json(plan)
+        return
+    click.echo(f"{plan['verb']} {plan['generation']} ({plan['strategy']})")
+    click.echo(f"serving meanwhile: {plan['previous'] or 'nothing'}\n")
+    for step in plan["steps"]:
+        click.echo(f"  {step['name']:<8} {step['does']}")
+
+
+def _plain_answer(verb: str, args: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    from segue.core.errors import error_from_dict  # noqa: PLC0415
+
+    with contextlib.closing(Conversation(home_here(), verb, args)) as conversation:
+        document, code = conversation.answer(lambda _event: None)
+    if document.get("error"):
+        raise error_from_dict(document["error"], code)
+    return document, code

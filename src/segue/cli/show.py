@@ -1,0 +1,77 @@
+"""Shows stored things to people: receipts, status, tables. Plain text that reads without colour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from segue.cli.verb import show_error
+from segue.core.durations import format_duration
+from segue.core.errors import error_from_dict
+
+Row = tuple[str, ...]
+
+
+def show_receipt(receipt: dict[str, Any]) -> None:
+    """Print `receipt`: the verdict first, then what it rests on, and on failure the reason."""
+    click.echo("")
+    click.echo(click.style(_verdict(receipt), bold=True, fg="green" if receipt["ok"] else "red"))
+    for name, text in _facts(receipt):
+        click.echo(f"  {name:<12} {text}")
+    if receipt["error"]:
+        click.echo("")
+        show_error(error_from_dict(receipt["error"], receipt.get("exit_code", 1)))
+
+
+def _verdict(receipt: dict[str, Any]) -> str:
+    lost = lost_requests(receipt)
+    requests = f"{lost} requests lost" if receipt["traffic"] or lost else "no request was measured"
+    if receipt["ok"]:
+        return f"{receipt['release']} is live; {requests}"
+    serves = f"{receipt['previous']} serves" if receipt["previous"] else "nothing serves"
+    return f"{receipt['release']} was refused; {serves}; {requests}"
+
+
+def lost_requests(receipt: dict[str, Any]) -> int:
+    """The requests that the deploy lost, as far as anybody saw."""
+    return int(receipt["lost"]["by_probe"] + receipt["lost"]["held_by_crashed"])
+
+
+def _facts(receipt: dict[str, Any]) -> list[Row]:
+    rows: list[Row] = [("took", format_duration(receipt["seconds"]))]
+    traffic = receipt["traffic"]
+    if traffic:
+        rows.append(("probe", _probe(traffic)))
+        if traffic["failures"]:
+            rows.append(("failures", ", ".join(f"{n} {kind}" for kind, n in sorted(traffic["failures"].items()))))
+    if receipt["watch"]:
+        old, new = receipt["watch"]["old"], receipt["watch"]["new"]
+        rows.append(("watch", f"new {_side(new)}; old {_side(old)}"))
+    if receipt["lost"]["held_by_crashed"]:
+        rows.append(("crashed", f"{receipt['lost']['held_by_crashed']} requests were held by workers that died"))
+    if receipt["cut"]:
+        rows.append(("cut", f"{receipt['cut']} requests outlasted the drain"))
+    rows += [("note", note) for note in receipt["notes"]]
+    rows.append(("receipt", f"segue receipt {receipt['generation']}"))
+    return rows
+
+
+def _probe(traffic: dict[str, Any]) -> str:
+    slowest = traffic["latency_ms"]["max"]
+    waits = "" if slowest is None else f", slowest {slowest:.0f} ms, longest gap {traffic['longest_gap_ms']:.0f} ms"
+    spoilt = " (the probe itself was late: latencies are spoilt)" if traffic.get("spoilt") else ""
+    return f"{traffic['failed']} of {traffic['sent']} requests failed{waits}{spoilt}"
+
+
+def _side(counts: dict[str, Any]) -> str:
+    p95 = counts["latency_ms"]["p95"]
+    latency = "" if p95 is None else f", p95 under {p95:.0f} ms"
+    return f"{counts['errors']} errors in {counts['requests']} requests{latency}"
+
+
+def show_table(head: Row, rows: list[Row]) -> None:
+    """Print `rows` under `head` in columns."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

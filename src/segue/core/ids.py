@@ -1,0 +1,50 @@
+"""Names of releases and generations.
+
+A release is named by UTC time and short revision, ``20261121T013455-8c1f2e9``. A generation is one
+start of it: ``20261121T013455-8c1f2e9.1``. Names sort by time, and are safe in paths and unit names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from datetime import datetime, timedelta
+
+NO_REVISION = "tree"
+
+_RELEASE = re.compile(r"\d{8}T\d{6}-[0-9a-z]{1,40}")
+_GENERATION = re.compile(r"(\d{8}T\d{6}-[0-9a-z]{1,40})\.([1-9]\d{0,8})")
+
+
+def new_release_id(now: datetime, revision: str, taken: Container[str]) -> str:
+    """The id of a release made at `now` (UTC) from `revision`, that is not in `taken`."""
+    while (release := f"{now:%Y%m%dT%H%M%S}-{revision}") in taken:
+        now += timedelta(seconds=1)
+    return release
+
+
+def is_release_id(text: str) -> bool:
+    """Whether `text` has the form of a release's id."""
+    return _RELEASE.fullmatch(text) is not None
+
+
+def is_generation_id(text: str) -> bool:
+    """Whether `text` has the form of a generation's id."""
+    return _GENERATION.fullmatch(text) is not None
+
+
+def generation_id(release: str, number: int) -> str:
+    """The id of the `number`th start (from 1) of `release`."""
+    return f"{release}.{number}"
+
+
+def release_of(generation: str) -> str:
+    """The release that `generation` is a start of.
+
+    Raises:
+        ValueError: `generation` is no generation's id.
+    """
+    match = _GENERATION.fullmatch(generation)
+    if match is None:
+        raise ValueError(f"{generation!r} is no generation's id")
+    return match[1]

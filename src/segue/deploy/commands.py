@@ -1,0 +1,50 @@
+"""Runs a command of a deploy in a session of its own, so that its end is the end of all that it started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+LINE_LIMIT = 1 << 20
+
+
+@contextlib.asynccontextmanager
+async def started(
+    *argv: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bool = False,
+    output: IO[Any] | None = None,
+) -> AsyncIterator[Process]:
+    """The running `argv`; whichever way the block is left, its whole process group is gone after.
+
+    Args:
+        argv: the command, never a shell's.
+        cwd: the folder it runs in.
+        env: its environment.
+        stdin: whether its standard input is a pipe; else it is empty.
+        output: takes what it prints; without it standard output is a pipe, and errors go where ours go.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        cwd=cwd,
+        env=env,
+        stdin=PIPE if stdin else DEVNULL,
+        stdout=PIPE if output is None else output,
+        stderr=None if output is None else STDOUT,
+        start_new_session=True,
+        limit=LINE_LIMIT,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        # reads what is left, so that the pipes are closed before the loop is
+        await asyncio.shield(process.communicate())

@@ -1,0 +1,86 @@
+"""Converge: the actions that make the machine match the record. Pure, and the only way to rest.
+
+The rules that keep requests safe are the order of the actions: what should serve is started and let go
+first, and only then does anything leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from segue.core.record import BOTH_SERVE, HOLDING, Record
+
+
+class Standing(StrEnum):
+    """What a generation's processes are doing. A generation without processes has no standing."""
+
+    HELD = "held"
+    SERVING = "serving"
+    LEAVING = "leaving"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start its processes and wait until every worker is ready."""
+
+    generation: str
+
+
+@dataclass(frozen=True)
+class Go:
+    """Let its workers accept."""
+
+    generation: str
+
+
+@dataclass(frozen=True)
+class Drain:
+    """It serves: stop accepting, finish what it holds, leave."""
+
+    generation: str
+
+
+@dataclass(frozen=True)
+class Discard:
+    """It never accepted anything: take it away."""
+
+    generation: str
+
+
+Action = Start | Go | Drain | Discard
+Observed = Mapping[str, Standing]
+
+
+def wanted(record: Record) -> dict[str, Standing]:
+    """How each generation should stand, the live one first."""
+    goal: dict[str, Standing] = {}
+    if record.live is not None:
+        goal[record.live] = Standing.SERVING
+    if record.candidate is not None and record.phase in HOLDING:
+        goal[record.candidate] = Standing.HELD
+    if record.candidate is not None and record.phase in BOTH_SERVE:
+        goal[record.candidate] = Standing.SERVING
+    return goal
+
+
+def converge(record: Record, observed: Observed) -> tuple[Action, ...]:
+    """The actions, in order, after which `observed` matches `record`; none when it does."""
+    goal = wanted(record)
+    actions: list[Action] = []
+    for generation, standing in goal.items():
+        actions += _bring(generation, standing, observed.get(generation))
+    for generation, standing in observed.items():
+        if generation not in goal:
+            actions.append(Discard(generation) if standing is Standing.HELD else Drain(generation))
+    return tuple(actions)
+
+
+def _bring(generation: str, goal: Standing, now: Standing | None) -> list[Action]:
+    actions: list[Action] = []
+    if now in (None, Standing.LEAVING):
+        actions.append(Start(generation))
+    if goal is Standing.SERVING and now is not Standing.SERVING:
+        actions.append(Go(generation))
+    return actions

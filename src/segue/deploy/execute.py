@@ -1,0 +1,124 @@
+"""Carries out a plan, step by step; whatever ends it, the machine comes to rest by converge."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from typing import Any
+
+from segue.core.errors import Bug, Failed, Interrupted, SegueError, Stranded
+from segue.core.plan import Step
+from segue.deploy.apply import apply_record
+from segue.deploy.releases import State
+from segue.deploy.run import Run
+from segue.deploy.steps import PHASES, STEPS
+from segue.disk.atomic import write_json
+from segue.proof.receipt import Receipt
+
+
+async def execute(run: Run) -> Receipt:
+    """Carry out `run`'s plan; its receipt, which is on disk as well.
+
+    Raises nothing that a deploy can meet: a failure is taken back, and stands in the receipt.
+    """
+    began, started_at = run.site.clock.monotonic(), run.site.timestamp()
+    plan = run.plan.as_dict() | {"steps": [step.name for step in run.plan.steps]}
+    run.say("begin", by=run.by, **plan)
+    error = await _carry_out(run)
+    run.can_be_cancelled = False
+    stranded = await _come_to_rest(run)
+    traffic = await run.measurement.end() if run.measurement else None
+    receipt = _receipt(run, stranded or error, traffic, started_at, run.site.clock.monotonic() - began)
+    write_json(run.site.home.receipt(run.plan.generation), receipt.as_dict())
+    run.say("end", ok=receipt.ok, exit_code=receipt.exit_code, error=receipt.error and receipt.error.as_dict())
+    return receipt
+
+
+async def _carry_out(run: Run) -> SegueError | None:
+    try:
+        run.write(run.record.begin(run.plan.generation))
+        for step in run.plan.steps:
+            await _take(run, step)
+    except asyncio.CancelledError:
+        error: SegueError = Interrupted("interrupted", "Interrupted, and taken back.", hint="the old release serves")
+    except SegueError as failure:
+        error = failure
+    except OSError as failure:
+        error = Failed("system", f"The system refused: {failure}.", evidence=traceback.format_exc(limit=-2))
+    except Exception as failure:  # noqa: BLE001 - whatever it is, what serves must come to rest first
+        error = Bug("bug", f"segue itself failed: {failure!r}.", evidence=traceback.format_exc())
+    else:
+        return None
+    return _forgive(run, error)
+
+
+def _forgive(run: Run, error: SegueError) -> SegueError | None:
+    """After the commit nothing is taken back: what fails then is a note."""
+    if not run.committed:
+        return error
+    run.note(f"after the commit: {error.message}")
+    return None
+
+
+async def _take(run: Run, step: Step) -> None:
+    if step.name in PHASES:
+        run.write(run.record.at(PHASES[step.name]))
+    began = run.site.clock.monotonic()
+    run.say("step", name=step.name, status="running")
+    status, detail = "failed", ""
+    try:
+        detail = await STEPS[step.name](run)
+        status = "done"
+    finally:
+        seconds = round(run.site.clock.monotonic() - began, 3)
+        done = {"name": step.name, "status": status, "seconds": seconds, "detail": detail}
+        run.steps.append(done)
+        run.say("step", **done)
+
+
+async def _come_to_rest(run: Run) -> Stranded | None:
+    """One path for every end: settle the record, and make the machine match it."""
+    try:
+        if not run.committed:
+            _judge_release(run)
+        run.write(run.record.settle())
+        await apply_record(run.record, run.site.processes)
+    except (SegueError, OSError) as failure:
+        return Stranded(
+            "stranded",
+            f"The deploy could not be taken back: {failure}",
+            evidence=getattr(failure, "evidence", ""),
+            hint="look at `segue status` now; `segue recover` tries again",
+        )
+    return None
+
+
+def _judge_release(run: Run) -> None:
+    releases, release = run.site.releases, run.plan.release
+    state = releases.read(release).get("state")
+    if state == State.BUILDING:
+        releases.remove(release)
+        releases.update(release, state=State.FAILED, created=run.site.timestamp(), by=run.by)
+    elif state == State.READY:
+        releases.update(release, state=State.BAD)
+
+
+def _receipt(
+    run: Run, error: SegueError | None, traffic: dict[str, Any] | None, started_at: str, seconds: float
+) -> Receipt:
+    skipped = [step.name for step in run.plan.steps][len(run.steps) :]
+    steps = [*run.steps, *({"name": name, "status": "skipped", "seconds": 0.0, "detail": ""} for name in skipped)]
+    crashes = run.candidate.crashes() if run.candidate.folder.exists() else []
+    return Receipt(
+        plan=run.plan,
+        by=run.by,
+        started_at=started_at,
+        seconds=round(seconds, 3),
+        steps=tuple(steps),
+        notes=tuple(run.notes),
+        watched=run.watched,
+        traffic=traffic,
+        held_by_crashed=sum(crash["held"] for crash in crashes),
+        cut=run.cut,
+        error=error,
+    )

@@ -1,0 +1,83 @@
+"""The import step: the release's own interpreter imports the app, apart from everything that serves."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segue.core.durations import format_duration
+from segue.core.errors import Failed
+from segue.deploy.commands import started
+from segue.disk.atomic import read_json
+from segue.run import import_check as script
+from segue.run.generation import EVIDENCE_LINES, tail
+from segue.run.gunicorn import generation_environment
+
+if TYPE_CHECKING:
+    from segue.deploy.run import Run
+
+# the script prints the stack of a hanging import at its own timeout; this is for it to do so
+GRACE = 1.0
+
+_HINTS = {
+    "no_gunicorn": "add gunicorn>=27.0 to requirements.txt, or set python to an interpreter that has it",
+    "module": 'name the app as MODULE:ATTRIBUTE, such as module = "wsgi:app"',
+    "attribute": "the module was imported, but what stands after the colon is no WSGI app",
+    "import": "the app raised this while it was imported; the release never saw a request",
+}
+
+
+async def check_import(run: Run) -> str:
+    """Import the app of the release; what the step has to say.
+
+    Raises:
+        Failed: it can't be imported, never ends, or is not what is being released.
+    """
+    release = run.site.home.release(run.plan.release)
+    with tempfile.TemporaryDirectory(prefix="segue-import-") as folder:
+        result, log = Path(folder, "result.json"), Path(folder, "log")
+        in_time = await _import(run, release, result, log)
+        found, printed = read_json(result), tail(log, EVIDENCE_LINES)
+    if not in_time:
+        raise Failed(
+            "import_timeout",
+            f"{run.module} did not finish importing within {format_duration(run.config.ready_timeout)}.",
+            evidence=printed,
+            hint="the stack above shows where it hangs; if it only needs longer, raise ready_timeout",
+        )
+    if found is None:
+        raise Failed("import", f"{run.module} ended the interpreter that imported it.", evidence=printed)
+    _judge(found, release, run.site.home.project)
+    return ""
+
+
+async def _import(run: Run, release: Path, result: Path, log: Path) -> bool:
+    timeout = run.config.ready_timeout
+    python = run.site.releases.python(run.plan.release)
+    env = generation_environment(
+        run.site.environ, project=run.site.home.project, release=release, python=python, name=run.plan.generation
+    )
+    argv = (str(python), script.__file__, str(result), str(timeout), run.module)
+    with log.open("wb") as output:
+        async with started(*argv, cwd=release, env=env, output=output) as process:
+            try:
+                async with asyncio.timeout(timeout + GRACE):
+                    await process.wait()
+            except TimeoutError:
+                return False
+    return True
+
+
+def _judge(found: dict[str, Any], release: Path, project: Path) -> None:
+    if found["kind"] != "ok":
+        raise Failed(found["kind"], found["message"], evidence=found["evidence"], hint=_HINTS[found["kind"]])
+    file = found["file"] and Path(found["file"])
+    if file and file.is_relative_to(project) and not file.is_relative_to(release.resolve()):
+        raise Failed(
+            "live_tree",
+            "The app was imported from the live tree, not from the release.",
+            evidence=f"imported: {file}\nrelease:  {release}",
+            hint="the interpreter has the project itself installed (pip install -e?): uninstall it there",
+        )

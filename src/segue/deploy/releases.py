@@ -1,0 +1,116 @@
+"""Releases on disk: each has one file beside its folder that says in which state it is."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from segue.core.errors import Refused, UsageError
+from segue.core.ids import release_of
+from segue.core.record import Record
+from segue.disk.atomic import read_json, write_json
+from segue.disk.home import Home
+
+FAILED_KEPT = 2
+
+
+class State(StrEnum):
+    """What is known of a release."""
+
+    BUILDING = "building"
+    READY = "ready"
+    GOOD = "good"
+    BAD = "bad"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Releases:
+    """The releases of one project."""
+
+    home: Home
+
+    def read(self, release: str) -> dict[str, Any]:
+        """What is known of `release`; empty where there is none."""
+        document: dict[str, Any] = read_json(self.home.release_state(release)) or {}
+        return document
+
+    def update(self, release: str, **facts: Any) -> None:
+        """Write down `facts` about `release`."""
+        write_json(self.home.release_state(release), {"id": release, **self.read(release), **facts})
+
+    def python(self, release: str) -> Path:
+        """The interpreter that runs `release`."""
+        return Path(self.read(release)["python"])
+
+    def next_start(self, release: str) -> int:
+        """The number of the next start of `release`."""
+        number = int(self.read(release).get("starts", 0)) + 1
+        return number
+
+    def all(self) -> list[dict[str, Any]]:
+        """What is known of every release, oldest first."""
+        return [self.read(release) for release in self.home.releases()]
+
+    def in_state(self, *states: State) -> list[str]:
+        """The releases in one of `states`, oldest first."""
+        return [release for release in self.home.releases() if self.read(release).get("state") in states]
+
+    def rollback_target(self, record: Record, wish: str | None) -> str:
+        """The release to go back to: `wish`, or the good one that was live last before the present.
+
+        Raises:
+            UsageError: there is no release `wish`.
+            Refused: it can't serve, it is live already, or nothing good is left.
+        """
+        live = None if record.live is None else release_of(record.live)
+        if wish is not None:
+            return self._wished(wish, live)
+        good = [release for release in self.in_state(State.GOOD) if release != live]
+        if not good:
+            raise Refused(
+                "no_release",
+                "There is no good release to go back to.",
+                hint="`segue releases` lists what is on disk; `segue rollback --to RELEASE` takes any that was built",
+            )
+        return max(good, key=lambda release: (self.read(release).get("live_at", ""), release))
+
+    def _wished(self, wish: str, live: str | None) -> str:
+        known = self.home.releases()
+        if wish not in known:
+            evidence = "\n".join(known) or "no releases"
+            raise UsageError("release", f"There is no release {wish!r}.", evidence=evidence, hint="`segue releases`")
+        if wish == live:
+            raise Refused("live", f"{wish} is live already.", hint="`segue restart` starts it anew")
+        if self.read(wish)["state"] in (State.BUILDING, State.FAILED):
+            raise Refused("unfit", f"{wish} could not be built, so it can't serve.", hint="`segue releases`")
+        return wish
+
+    def sweep(self) -> list[str]:
+        """Take away what a build that died left behind; the releases that it took."""
+        left = self.in_state(State.BUILDING)
+        for release in left:
+            self.remove(release)
+        return left
+
+    def prune(self, keep: int, record: Record) -> list[str]:
+        """Keep `keep` good releases, the newest failures, and whatever the record names; what was removed."""
+        needed = {release_of(name) for name in (record.live, record.previous) if name is not None}
+        good = sorted(self.in_state(State.GOOD, State.READY), key=lambda name: self.read(name).get("live_at", ""))
+        failed = self.in_state(State.BAD, State.FAILED)
+        spare = [*good[: max(0, len(good) - keep)], *failed[: max(0, len(failed) - FAILED_KEPT)]]
+        removed = [release for release in spare if release not in needed]
+        for release in removed:
+            self.remove(release)
+        return removed
+
+    def remove(self, release: str) -> None:
+        """Take `release` and its generations off the disk, its state first so that nobody starts it."""
+        self.home.release_state(release).unlink(missing_ok=True)
+        for generation in self.home.generations():
+            if release_of(generation) == release:
+                shutil.rmtree(self.home.generation(generation))
+        shutil.rmtree(self.home.release(release), ignore_errors=True)

@@ -1,0 +1,119 @@
+"""One deploy under way: its plan, what it works on, and what its steps have found out so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from segue.build.source import Source
+from segue.config.schema import AppConfig
+from segue.core.address import Address
+from segue.core.plan import Plan
+from segue.core.record import Record
+from segue.deploy.measure import Measurement
+from segue.deploy.releases import Releases
+from segue.deploy.seams import Clock, Processes
+from segue.disk.events import Event
+from segue.disk.home import Home
+from segue.run.generation import Generation
+
+Say = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What every deploy of one project works on.
+
+    Attributes:
+        home: where everything lies.
+        processes: the app server's processes.
+        clock: the time.
+        address: where users come in.
+        environ: the environment that generations start from.
+        say: takes every event.
+    """
+
+    home: Home
+    processes: Processes
+    clock: Clock
+    address: Address
+    environ: Mapping[str, str]
+    say: Say
+
+    @property
+    def releases(self) -> Releases:
+        """The releases on disk."""
+        return Releases(self.home)
+
+    def generation(self, name: str) -> Generation:
+        """The generation of that name."""
+        return Generation(name, self.home.generation(name))
+
+    def now(self) -> datetime:
+        """Now, UTC."""
+        return datetime.fromtimestamp(self.clock.now(), UTC)
+
+    def timestamp(self) -> str:
+        """Now, as events and receipts write it."""
+        return self.now().isoformat(timespec="milliseconds")
+
+
+@dataclass
+class Run:
+    """A deploy that is being carried out.
+
+    Attributes:
+        plan: what it does.
+        config: the config it goes by.
+        site: what it works on.
+        record: the record as it last was written.
+        module: the app, ``wsgi:app``.
+        source: what its release is built from; None where the release is on disk.
+        by: who asked for it.
+        steps: how its steps went, as the receipt lists them.
+        notes: what people should know though nothing failed.
+        watched: what the watch saw.
+        cut: requests that outlasted the drain.
+        measurement: the probe, while it runs and after.
+        can_be_cancelled: whether it can still be taken back by a wish.
+    """
+
+    plan: Plan
+    config: AppConfig
+    site: Site
+    record: Record
+    module: str
+    by: str
+    source: Source | None = None
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    watched: dict[str, Any] | None = None
+    cut: int = 0
+    measurement: Measurement | None = None
+    can_be_cancelled: bool = True
+
+    @property
+    def committed(self) -> bool:
+        """Whether the candidate is the live generation."""
+        return self.record.live == self.plan.generation
+
+    @property
+    def candidate(self) -> Generation:
+        """The generation that is brought in."""
+        return self.site.generation(self.plan.generation)
+
+    def write(self, record: Record) -> None:
+        """Make `record` the durable truth."""
+        self.site.home.write_record(record)
+        self.record = record
+
+    def say(self, event: str, **data: Any) -> None:
+        """Tell everybody who follows."""
+        self.site.say({"at": self.site.timestamp(), "deploy": self.plan.generation, "event": event, **data})
+
+    def note(self, text: str) -> None:
+        """Tell what people should know though nothing failed."""
+        self.notes.append(text)
+        self.say("note", text=text)

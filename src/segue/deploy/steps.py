@@ -1,0 +1,177 @@
+"""The steps of a deploy: one function each, in the order of the plan. A step's answer is a few words on how it went."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from segue.core.errors import Failed, error_from_dict
+from segue.core.ids import release_of
+from segue.core.record import Phase
+from segue.deploy import import_check
+from segue.deploy.apply import apply_record
+from segue.deploy.commands import started
+from segue.deploy.measure import Measurement
+from segue.deploy.releases import State
+from segue.deploy.run import Run
+from segue.deploy.watch import watch_candidate
+from segue.run.gunicorn import loses_requests, start_document
+
+MOST_GENERATIONS = 3
+POLL = 0.1
+
+
+async def build(run: Run) -> str:
+    """Source to release: the code, and a virtual environment of its own."""
+    release, source = run.plan.release, run.source
+    if source is None:
+        raise RuntimeError("a plan that builds has a source")
+    facts = {"revision": source.revision, "commit": source.commit, "dirty": source.dirty}
+    run.site.releases.update(release, state=State.BUILDING, created=run.site.timestamp(), by=run.by, **facts)
+    built = await _built(run)
+    run.site.releases.update(release, state=State.READY, module=run.module, **built)
+    return f"{built['files']} files"
+
+
+async def _built(run: Run) -> dict[str, Any]:
+    home = run.site.home
+    spec = {
+        "project": str(home.project),
+        "release": str(home.release(run.plan.release)),
+        "source": {**asdict(run.source), "folder": str(run.source.folder)} if run.source else None,
+        "cache": str(home.cache),
+        "shared": [str(path) for path in run.config.shared],
+        "python": None if run.config.python is None else str(run.config.python),
+    }
+    async with started(sys.executable, "-m", "segue.build", stdin=True, env=run.site.environ) as process:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the build's pipes were asked for")
+        process.stdin.write(json.dumps(spec).encode() + b"\n")
+        process.stdin.close()
+        async for line in process.stdout:
+            message = json.loads(line)
+            if "built" in message:
+                return dict(message["built"])
+            if "error" in message:
+                raise error_from_dict(message["error"], message["exit_code"])
+            run.say("say", text=message["say"])
+    raise Failed("build", "The build ended without a word.", hint="was it killed, or out of memory?")
+
+
+async def import_(run: Run) -> str:
+    """Import the app once, apart from everything that serves."""
+    return await import_check.check_import(run)
+
+
+async def boot(run: Run) -> str:
+    """Start the candidate beside what serves, and wait for its first worker."""
+    await _room(run)
+    site, name = run.site, run.plan.generation
+    site.releases.update(run.plan.release, starts=site.releases.next_start(run.plan.release))
+    document = start_document(
+        run.config,
+        site.address,
+        generation=name,
+        folder=run.candidate.folder,
+        project=site.home.project,
+        release=site.home.release(run.plan.release),
+        python=site.releases.python(run.plan.release),
+        module=run.module,
+        environ=site.environ,
+    )
+    run.candidate.prepare(document)
+    if run.plan.previous is not None:
+        run.measurement = await Measurement.begin(run.config, site.address, run.candidate.folder)
+    await site.processes.spawn(name)
+    await site.processes.first_ready(name)
+    _tell_settings(run)
+    return ""
+
+
+def _tell_settings(run: Run) -> None:
+    booted = run.candidate.booted() or {}
+    for name, value in booted.get("overruled", {}).items():
+        run.note(f"gunicorn.conf.py sets {name} = {value}: overruled, {name} is segue's")
+    if loses_requests(booted.get("gunicorn", "0"), booted.get("worker_class", "")):
+        run.note(f"Gunicorn {booted['gunicorn']}'s gthread workers drop requests when they stop: use 27.0 or newer")
+
+
+async def _room(run: Run) -> None:
+    told = False
+    while len(alive := run.site.processes.observe()) >= MOST_GENERATIONS:
+        if not told:
+            run.note(f"{len(alive)} generations are alive; waiting for one of {', '.join(sorted(alive))} to leave")
+        told = True
+        await run.site.clock.sleep(POLL)
+
+
+async def ready(run: Run) -> str:
+    """Wait until every worker of the candidate is ready."""
+    await run.site.processes.all_ready(run.plan.generation)
+    return f"{len(run.candidate.ready_workers())} workers"
+
+
+async def switch(run: Run) -> str:
+    """Let the candidate accept."""
+    await apply_record(run.record, run.site.processes)
+    return ""
+
+
+async def watch(run: Run) -> str:
+    """Compare both sides while both serve."""
+    return await watch_candidate(run)
+
+
+async def commit(run: Run) -> str:
+    """The one write after which the candidate is the live generation."""
+    old = run.record.live
+    run.can_be_cancelled = False
+    run.write(run.record.commit())
+    run.site.releases.update(run.plan.release, state=State.GOOD, live_at=run.site.timestamp())
+    if run.plan.verb == "rollback" and old is not None:
+        run.site.releases.update(release_of(old), state=State.BAD)
+    run.site.home.point_current(run.record)
+    return ""
+
+
+async def drain(run: Run) -> str:
+    """The old generation finishes what it holds, and leaves."""
+    await apply_record(run.record, run.site.processes)
+    if run.plan.previous is not None:
+        run.cut = sum(crash["held"] for crash in run.site.generation(run.plan.previous).crashes())
+    return f"{run.cut} cut" if run.cut else ""
+
+
+async def prune(run: Run) -> str:
+    """Keep as many good releases as the config says."""
+    removed = run.site.releases.prune(run.config.keep, run.record)
+    return f"removed {len(removed)}" if removed else ""
+
+
+StepFunction = Callable[[Run], Awaitable[str]]
+
+STEPS: dict[str, StepFunction] = {
+    "build": build,
+    "import": import_,
+    "boot": boot,
+    "ready": ready,
+    "switch": switch,
+    "watch": watch,
+    "commit": commit,
+    "drain": drain,
+    "prune": prune,
+}
+
+# the phase that the record is in while a step runs; commit writes its own
+PHASES: dict[str, Phase] = {
+    "build": Phase.BUILD,
+    "import": Phase.IMPORT,
+    "boot": Phase.BOOT,
+    "ready": Phase.READY,
+    "switch": Phase.SWITCH,
+    "watch": Phase.WATCH,
+}

@@ -1,0 +1,174 @@
+"""The layout of a project's `.segue` folder: the one place that knows which file lies where."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segue.core.errors import Refused, Stranded
+from segue.core.ids import is_generation_id, is_release_id, release_of
+from segue.core.record import Record
+from segue.disk.atomic import read_json, sync_folder, write_json
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where everything of one project's lies.
+
+    Attributes:
+        project: the project's folder, resolved.
+    """
+
+    project: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds everything segue keeps."""
+        return self.project / ".segue"
+
+    @property
+    def lock(self) -> Path:
+        """The deploy lock."""
+        return self.root / "lock"
+
+    @property
+    def keeper_lock(self) -> Path:
+        """The lock that a running keeper holds."""
+        return self.root / "keeper.lock"
+
+    @property
+    def keeper(self) -> Path:
+        """How to reach the running keeper."""
+        return self.root / "keeper.json"
+
+    @property
+    def events(self) -> Path:
+        """The event log, JSON lines."""
+        return self.root / "events.jsonl"
+
+    @property
+    def cache(self) -> Path:
+        """What can be thrown away at any time."""
+        return self.root / "cache"
+
+    @property
+    def current(self) -> Path:
+        """A link to the live release, for people."""
+        return self.root / "current"
+
+    def release(self, release: str) -> Path:
+        """The folder of `release`: its code, and its virtual environment in `.venv`."""
+        return self.root / "releases" / release
+
+    def release_state(self, release: str) -> Path:
+        """The file that says in which state `release` is."""
+        return self.root / "releases" / f"{release}.json"
+
+    def generation(self, generation: str) -> Path:
+        """The folder of `generation`: its start, its gate's files, its log."""
+        return self.root / "generations" / generation
+
+    def receipt(self, generation: str) -> Path:
+        """The receipt of the deploy of `generation`."""
+        return self.root / "receipts" / f"{generation}.json"
+
+    def create(self) -> None:
+        """Make the folders.
+
+        Raises:
+            Refused: the project's folder can't be written.
+        """
+        try:
+            for folder in ("releases", "generations", "receipts", "cache"):
+                (self.root / folder).mkdir(parents=True, exist_ok=True)
+            (self.root / ".gitignore").write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            raise Refused(
+                "unwritable",
+                f"{self.root} can't be written: {error.strerror}.",
+                evidence=_who_owns(self.project),
+                hint="segue keeps releases and receipts in .segue of the project; run it as the user who owns it",
+            ) from error
+
+    def releases(self) -> list[str]:
+        """The ids of all releases on disk or still being built, oldest first."""
+        return sorted(
+            path.stem
+            for path in (self.root / "releases").glob("*.json")
+            if is_release_id(path.stem) and not path.name.startswith(".")
+        )
+
+    def generations(self) -> list[str]:
+        """The ids of all generations that have a folder."""
+        folder = self.root / "generations"
+        return sorted(name for name in os.listdir(folder) if is_generation_id(name)) if folder.is_dir() else []
+
+    def read_record(self) -> Record:
+        """The record; an empty one where nothing was ever deployed.
+
+        Raises:
+            Stranded: the file is damaged.
+        """
+        path = self.root / "record.json"
+        try:
+            document = read_json(path)
+            return Record() if document is None else Record.from_dict(document)
+        except ValueError as error:
+            raise Stranded(
+                "record",
+                f"{path} is damaged: {error}.",
+                hint="nothing was touched; what serves still serves. Move the file away and run `segue up` again",
+            ) from error
+
+    def write_record(self, record: Record) -> None:
+        """Make `record` the durable truth."""
+        write_json(self.root / "record.json", record.as_dict())
+
+    def point_current(self, record: Record) -> None:
+        """Let `current` follow the record, for people; nothing of segue's runs through it."""
+        if record.live is None:
+            return
+        temporary = self.root / ".current.new"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(Path("releases") / release_of(record.live))
+        temporary.rename(self.current)
+        sync_folder(self.root)
+
+    def read_keeper(self) -> dict[str, Any] | None:
+        """What the running keeper says of itself; None where none ever ran."""
+        document = read_json(self.keeper)
+        return document if isinstance(document, dict) else None
+
+    def runtime_folder(self) -> Path:
+        """The short folder for sockets: only this user can enter it.
+
+        Raises:
+            Refused: somebody else made a folder of that name.
+        """
+        base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+        digest = hashlib.sha256(os.fsencode(self.project)).hexdigest()[:12]
+        folder = base / f"segue-{os.getuid()}" / digest
+        for path in (folder.parent, folder):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = path.lstat()
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+                raise Refused(
+                    "unsafe",
+                    f"{path} is not a folder that only this user can enter.",
+                    evidence=_who_owns(path),
+                    hint="remove it, or set XDG_RUNTIME_DIR to a folder of your own",
+                )
+        return folder
+
+
+def _who_owns(path: Path) -> str:
+    try:
+        status = path.lstat()
+    except OSError as error:
+        return str(error)
+    return f"{path}: mode {stat.filemode(status.st_mode)}, owner uid {status.st_uid}, we are uid {os.getuid()}"

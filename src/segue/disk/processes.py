@@ -1,0 +1,83 @@
+"""Processes by pid and start time, so that a reused pid is never taken for the one that was meant."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """One process for ever.
+
+    Attributes:
+        pid: its number, which the kernel may give away again.
+        started: its start in clock ticks since boot (field 22 of proc(5)'s stat).
+    """
+
+    pid: int
+    started: int
+
+    def alive(self) -> bool:
+        """Whether it runs still; a zombie does not."""
+        state = _stat(self.pid)
+        return state is not None and state.started == self.started and state.letter not in "ZX"
+
+    def signal(self, number: int) -> bool:
+        """Send it signal `number`; False when it is gone."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        try:
+            if not self.alive():
+                return False
+            _pidfd_send_signal(descriptor, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+
+def _pidfd_send_signal(descriptor: int, number: int) -> None:
+    import signal  # noqa: PLC0415 - `segue status` never signals, and should start instantly
+
+    signal.pidfd_send_signal(descriptor, number)
+
+
+@dataclass(frozen=True)
+class _Stat:
+    letter: str
+    parent: int
+    started: int
+
+
+def _stat(pid: int) -> _Stat | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return _Stat(letter=fields[0], parent=int(fields[1]), started=int(fields[19]))
+
+
+def process(pid: int) -> ProcessId | None:
+    """The running process `pid`; None when there is none."""
+    state = _stat(pid)
+    return None if state is None or state.letter in "ZX" else ProcessId(pid, state.started)
+
+
+def myself() -> ProcessId:
+    """This process."""
+    found = process(os.getpid())
+    if found is None:
+        raise RuntimeError("/proc is not mounted")
+    return found
+
+
+def parent_of(pid: int) -> int | None:
+    """The parent of `pid`; None when it is gone."""
+    state = _stat(pid)
+    return None if state is None or state.letter in "ZX" else state.parent

@@ -1,0 +1,328 @@
+"""The controller: all the logic of the embedded keeper. It may die at any instant; its successor converges."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segue import __version__
+from segue.build.detect import detect_module
+from segue.build.source import resolve_source
+from segue.config.load import load_config
+from segue.config.schema import AppConfig
+from segue.core.address import Address
+from segue.core.errors import Refused, SegueError, UsageError
+from segue.core.ids import new_release_id, release_of
+from segue.core.record import Phase, Record
+from segue.deploy.apply import apply_record
+from segue.deploy.execute import execute
+from segue.deploy.plan import HANDOFF, plan_deploy, plan_start
+from segue.deploy.recovered import write_interrupted_receipt
+from segue.deploy.run import Run, Site
+from segue.disk.atomic import write_json
+from segue.disk.events import Event, append_event
+from segue.disk.home import Home
+from segue.disk.lock import hold
+from segue.disk.processes import myself
+from segue.embedded.clock import SystemClock
+from segue.embedded.listener import BACKLOG
+from segue.embedded.masters import Masters, ended
+from segue.embedded.server import Asker, Server
+from segue.proof.receipt import Receipt
+
+FASTEST_RESTART, SLOWEST_RESTART, STEADY = 0.1, 10.0, 10.0
+LOCK_HINT = "wait for it, or give --wait to queue behind it"
+
+Answer = tuple[dict[str, Any], int]
+
+
+@dataclass
+class Keeper:
+    """One project's keeper, while this process is it.
+
+    Attributes:
+        home: where everything lies.
+        listener: the socket that users come in by.
+        address: its address.
+        overrides: the flags of `segue up`, which beat the config.
+        print_event: shows an event to whoever looks at the keeper's terminal.
+    """
+
+    home: Home
+    listener: socket.socket
+    address: Address
+    overrides: Mapping[str, Any]
+    print_event: Callable[[Event], None]
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def __post_init__(self) -> None:
+        self.masters = Masters(self.home, self.listener.fileno(), self.environ)
+        self.site = Site(self.home, self.masters, SystemClock(), self.address, self.environ, self._say)
+        self._turn = asyncio.Lock()
+        self._live_changed = asyncio.Event()
+        self._followers: list[Asker] = []
+        self._run: Run | None = None
+        self._deploying: asyncio.Task[Receipt] | None = None
+
+    # life
+
+    async def live(self, *, stop: bool) -> int:
+        """Keep the app serving until told to stop; the exit code of `segue up`."""
+        stopping = asyncio.Event()
+        _on_signal(signal.SIGTERM, stopping.set)
+        _on_signal(signal.SIGINT, self._leave_at_once)
+        await self._recover()
+        if stop:
+            return await self._stop()
+        server = Server(self._answer, self._cancel)
+        listening = await server.listen(self._socket())
+        self._announce()
+        code = await self._serve(stopping)
+        if code == 0:
+            code = await self._stop()
+        listening.close()
+        await server.finish()
+        return code
+
+    async def _serve(self, stopping: asyncio.Event) -> int:
+        told = asyncio.create_task(stopping.wait())
+        if self.home.read_record().live is None:
+            code = await self._first_deploy(told)
+            if code != 0:
+                return code
+        supervising = asyncio.create_task(self._supervise())
+        await asyncio.wait((told, supervising), return_when=asyncio.FIRST_COMPLETED)
+        supervising.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await supervising
+        return 0
+
+    async def _first_deploy(self, told: asyncio.Task[bool]) -> int:
+        first = asyncio.create_task(self._answer(Asker({"verb": "up"})))
+        await asyncio.wait((first, told), return_when=asyncio.FIRST_COMPLETED)
+        if not first.done():
+            self._cancel_deploy()
+        try:
+            _, code = await first
+        except SegueError as error:
+            self.print_event({"event": "end", "ok": False, "error": error.as_dict()})
+            code = error.exit_code
+        return 0 if told.done() else code
+
+    def _socket(self) -> Path:
+        return self.home.runtime_folder() / "keeper.sock"
+
+    def _announce(self) -> None:
+        me = myself()
+        write_json(
+            self.home.keeper,
+            {
+                "pid": me.pid,
+                "started": me.started,
+                "parent": os.getppid(),
+                "version": __version__,
+                "socket": str(self._socket()),
+                "bind": str(self.address),
+                "app": self._config().name,
+                "since": self.site.timestamp(),
+            },
+        )
+
+    async def _stop(self) -> int:
+        """Drain everything and leave."""
+        self._cancel_deploy()
+        if self._deploying is not None:
+            await asyncio.wait((self._deploying,))
+        self.home.write_record(self.home.read_record().retire())
+        self.print_event({"event": "note", "text": "draining; press Ctrl-C again to leave at once"})
+        await asyncio.gather(*(self.masters.drain(name) for name in self.masters.observe()))
+        self.home.keeper.unlink(missing_ok=True)
+        if self.address.path:
+            Path(self.address.path).unlink(missing_ok=True)
+        return 0
+
+    def _leave_at_once(self) -> None:
+        for name in self.masters.observe():
+            self.masters.kill(name)
+        self.home.write_record(self.home.read_record().settle().retire())
+        self.home.keeper.unlink(missing_ok=True)
+        os._exit(0)
+
+    # the record
+
+    async def _recover(self) -> tuple[Record, tuple[str, ...]]:
+        """Come to rest, whatever the last executor was doing when it ended."""
+        record = self.home.read_record()
+        with hold(self.home.lock, "recover", hint=LOCK_HINT):
+            if record.phase is not Phase.REST:
+                write_interrupted_receipt(self.site, record)
+            self.home.write_record(record.settle())
+            self.site.releases.sweep()
+            done = await self._rest()
+        return self.home.read_record(), done
+
+    async def _rest(self) -> tuple[str, ...]:
+        record = self.home.read_record()
+        try:
+            actions = await apply_record(record, self.masters)
+        except SegueError as error:
+            # the supervisor tries again; nothing that serves was taken away
+            self._say({"at": self.site.timestamp(), "event": "note", "text": error.message})
+            return (f"failed: {error.message}",)
+        self.home.point_current(record)
+        return tuple(f"{type(action).__name__.lower()} {action.generation}" for action in actions)
+
+    async def _supervise(self) -> None:
+        """Start the live master again whenever it ends; the socket queues meanwhile."""
+        pause, since = FASTEST_RESTART, time.monotonic()
+        while True:
+            live = self.home.read_record().live
+            self._live_changed.clear()
+            master = None if live is None else self.masters.generation(live).master()
+            if master is not None and master.alive():
+                await self._until_ended_or_changed(ended(master))
+            if live is None or live != self.home.read_record().live or self.masters.generation(live).told_to_leave():
+                await self._until_ended_or_changed(None)
+                continue
+            if self.masters.observe().get(live) is not None:
+                continue
+            self._restarted(live, pause)
+            pause = FASTEST_RESTART if time.monotonic() - since > STEADY else min(SLOWEST_RESTART, pause * 2)
+            with contextlib.suppress(SegueError):
+                await self.masters.spawn(live)
+            since = time.monotonic()
+            await asyncio.sleep(pause)
+
+    async def _until_ended_or_changed(self, end: Any) -> None:
+        changed = asyncio.create_task(self._live_changed.wait())
+        waits = {changed} if end is None else {changed, asyncio.ensure_future(end)}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    def _restarted(self, live: str, pause: float) -> None:
+        crashes = self.masters.generation(live).log_tail(3)
+        text = f"the master of {live} ended; starting it again (next try in {pause:.1f} s). Its last words:\n{crashes}"
+        self._say({"at": self.site.timestamp(), "event": "note", "text": text})
+
+    # askers
+
+    async def _answer(self, asker: Asker) -> Answer:
+        match asker.verb:
+            case "up" | "deploy" | "rollback" | "restart":
+                return await self._deploy(asker)
+            case "recover":
+                return await self._recover_when_free(asker)
+            case _:
+                raise UsageError("verb", f"The keeper knows no verb {asker.verb[:40]!r}.")
+
+    async def _recover_when_free(self, asker: Asker) -> Answer:
+        async with self._my_turn(asker):
+            record, actions = await self._recover()
+        return {"ok": True, "record": record.as_dict(), "actions": list(actions)}, 0
+
+    async def _deploy(self, asker: Asker) -> Answer:
+        if asker.args.get("dry_run"):
+            return self._prepare(asker).plan.as_dict(), 0
+        async with self._my_turn(asker):
+            run = self._prepare(asker)
+            with hold(self.home.lock, f"{run.plan.verb} {run.plan.generation}", hint=LOCK_HINT):
+                receipt = await self._execute(run, asker)
+        return receipt.as_dict(), receipt.exit_code
+
+    async def _execute(self, run: Run, asker: Asker) -> Receipt:
+        self._run = run
+        self._followers.append(asker)
+        self._deploying = asyncio.create_task(execute(run))
+        try:
+            return await asyncio.shield(self._deploying)
+        finally:
+            self._followers.remove(asker)
+            self._run = self._deploying = None
+
+    @contextlib.asynccontextmanager
+    async def _my_turn(self, asker: Asker) -> Any:
+        if self._turn.locked() and not asker.args.get("wait"):
+            what = f"{self._run.plan.verb} of {self._run.plan.generation}" if self._run else "Another command"
+            raise Refused(
+                "locked",
+                f"{what} is under way.",
+                evidence=f"asked for by {self._run.by or 'somebody'}" if self._run else "",
+                hint=LOCK_HINT,
+            )
+        async with self._turn:
+            yield
+
+    def _cancel(self, asker: Asker) -> None:
+        if asker in self._followers:
+            self._cancel_deploy()
+
+    def _cancel_deploy(self) -> None:
+        """Ask for the deploy to be taken back; what is committed, or coming to rest already, is not."""
+        if self._run is not None and self._deploying is not None and self._run.can_be_cancelled:
+            self._run.can_be_cancelled = False
+            self._deploying.cancel()
+
+    def _say(self, event: Event) -> None:
+        try:
+            append_event(self.home.events, event)
+        except OSError as error:
+            # the log is for people; a full disk must not stop what keeps the site up
+            self.print_event({"event": "note", "text": f"{self.home.events} can't be written: {error.strerror}"})
+        for follower in self._followers:
+            follower.tell(event)
+        if event.get("name") == "commit" and event.get("status") == "done":
+            self._live_changed.set()
+        if event.get("event") == "end" or event.get("name") == "switch":
+            self.listener.listen(BACKLOG)
+        self.print_event(event)
+
+    # plans
+
+    def _config(self) -> AppConfig:
+        return load_config(self.home.project, self.overrides)
+
+    def _prepare(self, asker: Asker) -> Run:
+        """Everything that a deploy needs, looked up before anything is touched."""
+        config, record, args = self._config(), self.home.read_record(), asker.args
+        if args.get("strategy") not in (None, HANDOFF):
+            raise Refused(
+                "strategy",
+                f"The embedded keeper knows only the strategy {HANDOFF}.",
+                hint="blue-green needs a front before the app: it comes with server targets",
+            )
+        if asker.verb not in ("up", "deploy"):
+            return self._prepare_start(asker, config, record)
+        folder = self.home.project if args.get("path") is None else Path(args["path"])
+        module = config.module or detect_module(folder)
+        source = resolve_source(folder, args.get("rev"))
+        release = new_release_id(self.site.now(), source.revision, self.home.releases())
+        plan = plan_deploy(config, record.live, release, source=source, module=module, verb=asker.verb)
+        return Run(plan, config, self.site, record, module, asker.by, source=source)
+
+    def _prepare_start(self, asker: Asker, config: AppConfig, record: Record) -> Run:
+        releases = self.site.releases
+        if record.live is None:
+            raise Refused("no_live", "Nothing is live yet.", hint="deploy first")
+        if asker.verb == "restart":
+            release = release_of(record.live)
+        else:
+            release = releases.rollback_target(record, asker.args.get("to"))
+        plan = plan_start(config, record.live, release, releases.next_start(release), verb=asker.verb)
+        return Run(plan, config, self.site, record, releases.read(release)["module"], asker.by)
+
+
+def _on_signal(number: int, callback: Callable[[], None]) -> None:
+    asyncio.get_running_loop().add_signal_handler(number, callback)
+

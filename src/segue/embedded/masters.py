@@ -1,0 +1,166 @@
+"""The embedded form of `Processes`: Gunicorn masters that share the keeper's listening socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+
+from segue.core.errors import Failed
+from segue.deploy.converge import Standing
+from segue.disk.home import Home
+from segue.disk.processes import ProcessId
+from segue.run import launch
+from segue.run.generation import Generation
+from segue.run.trouble import trouble_of
+
+POLL = 0.03
+SPAWN_TIMEOUT = 10.0
+KILL_AFTER_DRAIN = 3.0
+DISCARD_TIMEOUT = 2.0
+LISTENER_FD = 3
+
+
+async def ended(process: ProcessId) -> None:
+    """Wait until `process` has ended; at once where it has."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    gone = loop.create_future()
+    try:
+        loop.add_reader(descriptor, lambda: gone.done() or gone.set_result(None))
+        if process.alive():
+            await gone
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)
+
+
+class Masters:
+    """Starts, holds, lets go and ends the masters of one project's generations."""
+
+    def __init__(self, home: Home, listener: int, environ: Mapping[str, str]) -> None:
+        self._home = home
+        self._listener = listener
+        self._environ = environ
+        self._spawning = asyncio.Lock()
+
+    def generation(self, name: str) -> Generation:
+        """The generation of that name."""
+        return Generation(name, self._home.generation(name))
+
+    def _alive(self) -> Iterator[Generation]:
+        for name in self._home.generations():
+            generation = self.generation(name)
+            master = generation.master()
+            if master is not None and master.alive():
+                yield generation
+
+    def observe(self) -> dict[str, Standing]:
+        """How every generation whose master is alive stands."""
+        return {generation.name: _standing(generation) for generation in self._alive()}
+
+    async def spawn(self, name: str) -> None:
+        """Start the master of `name`, unless it is alive.
+
+        Raises:
+            Failed: its process could not even become Gunicorn.
+        """
+        async with self._spawning:
+            generation = self.generation(name)
+            master = generation.master()
+            if master is not None and master.alive() and not generation.told_to_leave():
+                return
+            generation.forget()
+            await _until_remembered(generation, self._launch(generation))
+
+    def _launch(self, generation: Generation) -> int:
+        start = generation.start()
+        keeper = str(os.getpid())
+        program = (sys.executable, "-I", "-S", launch.__file__, str(generation.folder), keeper, start["root"])
+        log = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        files = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(generation.log), log, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+            (os.POSIX_SPAWN_DUP2, self._listener, LISTENER_FD),
+        ]
+        environ = {**self._environ, **start["environ"]}
+        for name in start["unset"]:
+            environ.pop(name, None)
+        argv = (*program, *start["argv"])
+        return os.posix_spawn(argv[0], argv, environ, file_actions=files, setsid=True)
+
+    async def first_ready(self, name: str) -> None:
+        """Wait until one worker of `name` is ready."""
+        await self._ready(name, 1)
+
+    async def all_ready(self, name: str) -> None:
+        """Wait until as many workers of `name` are ready as its config asks for."""
+        await self._ready(name, None)
+
+    async def _ready(self, name: str, workers: int | None) -> None:
+        generation = self.generation(name)
+        deadline = asyncio.get_running_loop().time() + generation.start()["ready_timeout"]
+        while True:
+            booted = generation.booted()
+            goal = workers or (booted["workers"] if booted else None)
+            if goal is not None and len(generation.ready_workers()) >= goal:
+                return
+            late = asyncio.get_running_loop().time() > deadline
+            trouble = trouble_of(generation, late=late)
+            if trouble is not None:
+                raise trouble
+            await asyncio.sleep(POLL)
+
+    def go(self, name: str) -> None:
+        """Let the workers of `name` accept."""
+        self.generation(name).tell("go")
+
+    async def drain(self, name: str) -> None:
+        """Let `name` finish what it holds and leave; what is left after its drain timeout is cut."""
+        await self._end(name, "leaving", self.generation(name).start()["drain_timeout"] + KILL_AFTER_DRAIN)
+
+    async def discard(self, name: str) -> None:
+        """End `name`, which never accepted anything."""
+        await self._end(name, "no", DISCARD_TIMEOUT)
+
+    async def _end(self, name: str, word: str, timeout: float) -> None:
+        generation = self.generation(name)
+        generation.tell(word)
+        master = generation.master()
+        if master is None or not master.signal(signal.SIGTERM):
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await ended(master)
+        except TimeoutError:
+            self.kill(name)
+            await ended(master)
+
+    def kill(self, name: str) -> None:
+        """End the whole session of `name` at once."""
+        master = self.generation(name).master()
+        if master is not None and master.alive():
+            os.killpg(master.pid, signal.SIGKILL)
+
+
+def _standing(generation: Generation) -> Standing:
+    if generation.told_to_leave():
+        return Standing.LEAVING
+    return Standing.SERVING if generation.told_to_go() else Standing.HELD
+
+
+async def _until_remembered(generation: Generation, pid: int) -> None:
+    deadline = asyncio.get_running_loop().time() + SPAWN_TIMEOUT
+    while generation.master() is None:
+        if os.waitpid(pid, os.WNOHANG)[0] or asyncio.get_running_loop().time() > deadline:
+            raise Failed("spawn", f"{generation.name} could not be started.", evidence=generation.log_tail())
+        await asyncio.sleep(POLL)

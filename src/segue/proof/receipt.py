@@ -1,0 +1,75 @@
+"""The receipt: what one deploy did, measured and decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from segue.core.errors import SegueError
+from segue.core.plan import Plan
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is kept of a deploy, whether it went well or was taken back.
+
+    Attributes:
+        plan: what was to be done.
+        by: who asked for it.
+        started_at: when it began, UTC.
+        seconds: how long it took, the drain included.
+        steps: name, status, seconds and detail of every step.
+        notes: what people should know though nothing failed.
+        watched: what both generations served during the watch.
+        traffic: the probe's report; None where nothing served before.
+        held_by_crashed: requests that crashed workers of the candidate held: lost.
+        cut: requests of the old generation that outlasted the drain.
+        error: why it was taken back; None when it went well.
+    """
+
+    plan: Plan
+    by: str
+    started_at: str
+    seconds: float
+    steps: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+    watched: dict[str, Any] | None
+    traffic: dict[str, Any] | None
+    held_by_crashed: int
+    cut: int
+    error: SegueError | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the release is live."""
+        return self.error is None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command that asked for it."""
+        return 0 if self.error is None else self.error.exit_code
+
+    def as_dict(self) -> dict[str, Any]:
+        """The receipt as ``--json`` prints it and the disk keeps it."""
+        plan = self.plan.as_dict()
+        return {
+            "ok": self.ok,
+            "exit_code": self.exit_code,
+            **{
+                key: plan[key]
+                for key in ("verb", "app", "target", "strategy", "release", "generation", "previous")
+            },
+            "by": self.by,
+            "started_at": self.started_at,
+            "seconds": self.seconds,
+            "steps": list(self.steps),
+            "traffic": self.traffic,
+            "watch": self.watched,
+            "lost": {
+                "by_probe": (self.traffic or {}).get("failed", 0),
+                "held_by_crashed": self.held_by_crashed,
+            },
+            "cut": self.cut,
+            "notes": list(self.notes),
+            "error": None if self.error is None else self.error.as_dict(),
+        }

@@ -1,0 +1,377 @@
+"""The gate: a Gunicorn config file that holds every worker back from accepting until it is told to go.
+
+It is copied into the folder of each generation and runs in the app's interpreter (Python 3.10 or newer),
+so it imports nothing but the standard library and Gunicorn itself. Its protocol is files in that folder,
+because files stay when the keeper dies:
+
+``start.json``   what to start, written before the start
+``booted.json``  the master has read its config: how many workers there will be, what was overruled
+``check.PID``    what the last check in worker PID was answered
+``ready.PID``    worker PID has imported the app, its check passed, and it waits
+``go``           a state, not a message: who finds it may accept, today or after a respawn
+``no``           leave: this generation will never serve
+``counters.PID`` what worker PID has served, shared memory
+``crashed.PID``  worker PID died without saying goodbye, and how many requests it held
+"""
+
+import array
+import faulthandler
+import importlib.util
+import io
+import itertools
+import json
+import mmap
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+
+import gunicorn
+from gunicorn import config as gunicorn_config
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+POLL = 0.02
+DEFAULT_WORKERS = 2
+
+# One slot of 64-bit cells per thread, so that no two threads ever write the same cell.
+STARTED, FINISHED, ERRORS, GOODBYE, LATENCY = range(5)
+BUCKETS = 32
+CELLS = LATENCY + BUCKETS
+
+OWNED = (
+    "bind", "reuse_port", "daemon", "pidfile", "control_socket", "chdir",
+    "reload", "user", "group", "graceful_timeout",
+)  # fmt: skip
+
+
+def _read(name):
+    with open(os.path.join(FOLDER, name), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def _write(name, document):
+    temporary = os.path.join(FOLDER, f".{name}.{os.getpid()}")
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(document, file)
+    os.rename(temporary, os.path.join(FOLDER, name))
+
+
+def _there(name):
+    return os.path.exists(os.path.join(FOLDER, name))
+
+
+def _user_settings(path):
+    """The settings in the user's own gunicorn.conf.py."""
+    if path is None:
+        return {}
+    try:
+        spec = importlib.util.spec_from_file_location("gunicorn_conf", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except Exception as error:
+        frames = error.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename != path:
+            frames = frames.tb_next
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        _write("refused.json", {"kind": "gunicorn_config", "evidence": text})
+        sys.exit(1)
+    known = gunicorn_config.make_settings()
+    return {name: value for name, value in vars(module).items() if name in known}
+
+
+class Counters:
+    """What one worker has served; other processes read it while it counts."""
+
+    def __init__(self, path, slots):
+        with open(path, "w+b") as file:
+            file.truncate(8 * CELLS * slots)
+            self.cells = memoryview(mmap.mmap(file.fileno(), 8 * CELLS * slots)).cast("Q")
+        self._next_slot = itertools.count()
+        self._last_slot = slots - 1
+        self._thread = threading.local()
+
+    def _slot(self):
+        try:
+            return self._thread.slot
+        except AttributeError:
+            self._thread.slot = CELLS * min(next(self._next_slot), self._last_slot)
+            return self._thread.slot
+
+    def begin(self):
+        self.cells[self._slot() + STARTED] += 1
+        self._thread.since = time.perf_counter_ns()
+
+    def end(self, failed):
+        slot = self._slot()
+        microseconds = (time.perf_counter_ns() - self._thread.since) // 1000
+        self.cells[slot + FINISHED] += 1
+        self.cells[slot + LATENCY + min(microseconds.bit_length(), BUCKETS - 1)] += 1
+        if failed:
+            self.cells[slot + ERRORS] += 1
+
+    def goodbye(self):
+        self.cells[GOODBYE] = 1
+
+
+def totals(path):
+    """The sums over all slots of the counters in `path`: one list of `CELLS` numbers."""
+    with open(path, "rb") as file:
+        cells = array.array("Q", file.read())
+    return [sum(cells[cell::CELLS]) for cell in range(CELLS)]
+
+
+def _fold(path, sums):
+    """Add the counters of an ended worker to those of all that ended before it."""
+    ended = os.path.join(FOLDER, "counters.ended")
+    if os.path.exists(ended):
+        sums = [one + other for one, other in zip(sums, totals(ended))]
+    with open(ended + ".new", "wb") as file:
+        array.array("Q", sums).tofile(file)
+    os.rename(ended + ".new", ended)
+    os.unlink(path)
+
+
+def wrap(app, release, generation):
+    """`app` with the release header; its iterable is returned as it is, so that sendfile stays."""
+    ours = [("X-Segue-Release", release), ("X-Segue-Generation", generation)]
+
+    def answer(environ, start_response):
+        def start(status, headers, exc_info=None):
+            return start_response(status, [*headers, *ours], exc_info)
+
+        return app(environ, start)
+
+    return answer
+
+
+def _environ(check):
+    host, _, port = check["host"].rpartition(":") if ":" in check["host"] else (check["host"], "", "80")
+    path, _, query = check["path"].partition("?")
+    return {
+        "REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query,
+        "RAW_URI": check["path"], "SERVER_NAME": host, "SERVER_PORT": port, "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": check["host"], "HTTP_USER_AGENT": "segue-check",
+        "wsgi.version": (1, 0), "wsgi.url_scheme": check["scheme"], "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr, "wsgi.multithread": False, "wsgi.multiprocess": True, "wsgi.run_once": False,
+    }  # fmt: skip
+
+
+def ask(app, check):
+    """Ask `app` the check's question; what it answered, as plain data."""
+    answer = {"path": check["path"], "host": check["host"], "scheme": check["scheme"], "at": time.time()}
+    seen = []
+
+    def start_response(status, headers, exc_info=None):
+        seen[:] = [status, {name.lower(): value for name, value in headers}]
+        return seen.append
+
+    try:
+        body = app(_environ(check), start_response)
+        try:
+            for _ in itertools.islice(body, 1000):
+                pass
+        finally:
+            if hasattr(body, "close"):
+                body.close()
+        status, headers = seen[:2]
+    except Exception as error:
+        frames = error.__traceback__.tb_next or error.__traceback__
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        return {**answer, "status": "500 (the app raised)", "traceback": text}
+    return {
+        **answer,
+        "status": status,
+        "location": headers.get("location"),
+        "release": headers.get("x-segue-release"),
+    }
+
+
+def healthy(answer, release):
+    """Whether `answer` is a success of `release` and nobody else's."""
+    return answer["status"][:1] == "2" and answer.get("release") in (None, release)
+
+
+def settled(answer, release):
+    """Whether asking again could not change an unhealthy `answer`: redirects, client errors, another release."""
+    return answer["status"][:3] not in ("408", "425", "429") and (
+        answer["status"][:1] in "34" or answer.get("release") not in (None, release)
+    )
+
+
+def _stuck(worker, asked, timeout):
+    """Say where the check hangs, from a thread, because the check's own can't."""
+    frame = sys._current_frames().get(asked)
+    text = "".join(traceback.format_stack(frame)) if frame is not None else ""
+    check = START["check"]
+    answer = {"path": check["path"], "host": check["host"], "scheme": check["scheme"], "at": time.time()}
+    status = f"no answer in {timeout:g} s"
+    _write(f"check.{worker.pid}", {**answer, "status": status, "traceback": text, "settled": True})
+
+
+def _ask_in_worker(worker):
+    """Ask where the worker serves: in its main thread, or in a thread of its pool."""
+
+    def timed():
+        watchdog = threading.Timer(
+            check["timeout"], _stuck, (worker, threading.get_ident(), check["timeout"])
+        )
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return ask(worker.wsgi, check)
+        finally:
+            watchdog.cancel()
+
+    check = START["check"]
+    pool = getattr(worker, "tpool", None)
+    if pool is None:
+        return timed()
+    future = pool.submit(timed)
+    while not future.done():
+        _leave_if_told(worker)
+        time.sleep(POLL)
+    return future.result()
+
+
+def _leave_if_told(worker):
+    worker.notify()
+    if _there("no") or not worker.alive or os.getppid() != worker.ppid:
+        # 3 is Gunicorn's "worker failed to boot": the master halts instead of starting another
+        sys.exit(3)
+
+
+def _pass_check(worker):
+    release = START["release"]
+    while True:
+        answer = _ask_in_worker(worker)
+        if healthy(answer, release):
+            return answer
+        _write(f"check.{worker.pid}", {**answer, "settled": settled(answer, release)})
+        pause = time.monotonic() + START["check"]["interval"]
+        while time.monotonic() < pause:
+            _leave_if_told(worker)
+            time.sleep(POLL)
+
+
+def _wait_for_first(worker):
+    """Hold all but the first worker until it is ready: a bad release costs one import, not N."""
+    while worker.age > 1 and not _there("go") and not _there("first"):
+        _leave_if_told(worker)
+        time.sleep(POLL)
+
+
+def _hold(worker):
+    if _there("go"):
+        _write(f"ready.{worker.pid}", {})
+        return
+    _write(f"ready.{worker.pid}", _pass_check(worker))
+    if not _there("first"):
+        _write("first", worker.pid)
+    while not _there("go"):
+        _leave_if_told(worker)
+        time.sleep(POLL)
+
+
+# What Gunicorn reads of this file: the user's settings, those that segue was told, and these hooks.
+
+
+def _hook(name):
+    """The user's own hook of that name, as Gunicorn would resolve and check it."""
+    theirs = USER.get(name)
+    if theirs is None:
+        return lambda *arguments: None
+    if name == "post_request":
+        return gunicorn_config.validate_post_request(theirs)
+    return gunicorn_config.validate_callable(-1)(theirs)
+
+
+def _overruled():
+    return {name: repr(USER[name]) for name in OWNED if name in USER}
+
+
+def _settings():
+    chosen = {name: value for name, value in USER.items() if name not in OWNED}
+    if "workers" not in chosen and "WEB_CONCURRENCY" not in os.environ:
+        chosen["workers"] = DEFAULT_WORKERS
+    chosen.update(START["settings"])
+    return chosen
+
+
+def when_ready(server):
+    THEIRS["when_ready"](server)
+    faulthandler.cancel_dump_traceback_later()
+    booted = {name: getattr(server.cfg, name) for name in ("workers", "threads", "preload_app")}
+    booted["worker_class"] = server.cfg.worker_class_str
+    _write("booted.json", {**booted, "gunicorn": gunicorn.__version__, "overruled": _overruled()})
+
+
+def post_fork(server, worker):
+    THEIRS["post_fork"](server, worker)
+    # Gunicorn installs the worker's own handlers only later; until then the master's would swallow TERM
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _wait_for_first(worker)
+    signal.signal(signal.SIGTERM, before)
+    faulthandler.dump_traceback_later(START["ready_timeout"])
+
+
+def _set_linger():
+    """How long a stopping gthread worker still answers on connections kept alive: Gunicorn has it as a constant."""
+    gthread = sys.modules.get("gunicorn.workers.gthread")
+    if hasattr(gthread, "STOP_KEEPALIVE_LINGER"):
+        gthread.STOP_KEEPALIVE_LINGER = START["linger"]
+
+
+def post_worker_init(worker):
+    THEIRS["post_worker_init"](worker)
+    _set_linger()
+    faulthandler.cancel_dump_traceback_later()
+    COUNTERS.append(Counters(os.path.join(FOLDER, f"counters.{worker.pid}"), worker.cfg.threads + 1))
+    _hold(worker)
+    worker.wsgi = wrap(worker.wsgi, START["release"], START["generation"])
+
+
+def pre_request(worker, req):
+    try:
+        THEIRS["pre_request"](worker, req)
+    finally:
+        COUNTERS[0].begin()
+
+
+def post_request(worker, req, environ, resp):
+    try:
+        THEIRS["post_request"](worker, req, environ, resp)
+    finally:
+        # without a status the app raised before it answered, and Gunicorn answers 500 for it
+        COUNTERS[0].end(resp is not None and (resp.status is None or resp.status_code >= 500))
+
+
+def worker_exit(server, worker):
+    THEIRS["worker_exit"](server, worker)
+    if COUNTERS:
+        COUNTERS[0].goodbye()
+
+
+def child_exit(server, worker):
+    THEIRS["child_exit"](server, worker)
+    path = os.path.join(FOLDER, f"counters.{worker.pid}")
+    if not os.path.exists(path):
+        return
+    sums = totals(path)
+    if worker.aborted or not sums[GOODBYE]:
+        _write(f"crashed.{worker.pid}", {"held": sums[STARTED] - sums[FINISHED], "at": time.time()})
+    _fold(path, sums)
+    os.unlink(os.path.join(FOLDER, f"ready.{worker.pid}"))
+
+
+HOOKS = (
+    "when_ready", "post_fork", "post_worker_init", "pre_request", "post_request", "worker_exit", "child_exit",
+)  # fmt: skip
+COUNTERS = []
+START = _read("start.json")
+faulthandler.dump_traceback_later(START["ready_timeout"])
+USER = _user_settings(START["user_config"])
+THEIRS = {name: _hook(name) for name in HOOKS}
+globals().update({name: value for name, value in _settings().items() if name not in HOOKS})
+control_socket_disable = True

@@ -1,0 +1,132 @@
+"""Gunicorn: everything that a start of one generation behind its gate needs, as a value."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from segue.config.schema import AppConfig
+from segue.core.address import Address
+from segue.core.ids import release_of
+
+LOSSLESS_GTHREAD = (24, 0)
+USER_CONFIG = "gunicorn.conf.py"
+
+# What must not come along: paths that lead back to the live tree, and sockets that are somebody else's.
+_UNSET = (
+    "PWD", "OLDPWD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "GUNICORN_PID", "GUNICORN_FD",
+    "PYTHONHOME", "VIRTUAL_ENV", "FLASK_RUN_FROM_CLI", "WERKZEUG_RUN_MAIN", "WERKZEUG_SERVER_FD",
+)  # fmt: skip
+
+
+def start_document(
+    config: AppConfig,
+    address: Address,
+    *,
+    generation: str,
+    folder: Path,
+    project: Path,
+    release: Path,
+    python: Path,
+    module: str,
+    environ: Mapping[str, str],
+) -> dict[str, Any]:
+    """What ``start.json`` says: enough for any later keeper to start the same generation again."""
+    return {
+        "generation": generation,
+        "release": release_of(generation),
+        "root": str(release),
+        "argv": _command(config, address, folder / "gate.py", release, python, module),
+        "environ": _changes(environ, project, release, python, generation),
+        "unset": [name for name in _UNSET if name in environ],
+        "environ_hash": _hash(environ, project),
+        "user_config": _user_config(config, release),
+        "settings": _settings(config),
+        "check": {
+            "path": config.check,
+            "host": config.check_host or _host(address),
+            "scheme": config.check_scheme,
+            "timeout": config.check_timeout,
+            "interval": config.check_interval,
+        },
+        "ready_timeout": config.ready_timeout,
+        "linger": config.linger,
+        "drain_timeout": config.drain_timeout,
+    }
+
+
+def _command(
+    config: AppConfig, address: Address, gate: Path, release: Path, python: Path, module: str
+) -> list[str]:
+    """The master's argv. What segue owns stands here, above every config file and GUNICORN_CMD_ARGS.
+
+    The listening socket comes by LISTEN_FDS, which makes Gunicorn pass over `--bind`.
+    """
+    drain = max(1, round(config.drain_timeout))
+    owned = ("--bind", str(address), "--chdir", str(release), "--graceful-timeout", str(drain))
+    return [str(python), "-m", "gunicorn", "--config", str(gate), *owned, module]
+
+
+def _changes(
+    base: Mapping[str, str], project: Path, release: Path, python: Path, generation: str
+) -> dict[str, str]:
+    """What differs from the keeper's own environment; its other values are never written down."""
+    changes = {
+        "PATH": os.pathsep.join((str(python.parent), base.get("PATH", os.defpath))),
+        "SEGUE_RELEASE": release_of(generation),
+        "SEGUE_GENERATION": generation,
+    }
+    if "PYTHONPATH" in base:
+        parts = base["PYTHONPATH"].split(os.pathsep)
+        changes["PYTHONPATH"] = os.pathsep.join(_in_release(part, project, release) for part in parts)
+    return changes
+
+
+def generation_environment(
+    base: Mapping[str, str], *, project: Path, release: Path, python: Path, name: str
+) -> dict[str, str]:
+    """The whole environment of the generation `name`, for what runs beside it, such as the import check."""
+    env = {**base, **_changes(base, project, release, python, name)}
+    return {key: value for key, value in env.items() if key not in _UNSET}
+
+
+def _in_release(part: str, project: Path, release: Path) -> str:
+    path = Path(project, part)
+    return str(release / path.relative_to(project)) if part and path.is_relative_to(project) else part
+
+
+def _hash(environ: Mapping[str, str], project: Path) -> str:
+    digest = hashlib.sha256(repr(sorted(environ.items())).encode())
+    env_file = project / ".env"
+    if env_file.is_file():
+        digest.update(env_file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _user_config(config: AppConfig, release: Path) -> str | None:
+    path = release / (config.gunicorn_config or USER_CONFIG)
+    return str(path) if config.gunicorn_config or path.is_file() else None
+
+
+def _settings(config: AppConfig) -> dict[str, Any]:
+    """What the config decides; the rest is left to the app's own gunicorn.conf.py."""
+    chosen = {
+        "workers": config.workers,
+        "threads": config.threads,
+        "worker_class": config.worker_class,
+        "preload_app": config.preload,
+    }
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _host(address: Address) -> str:
+    return "localhost" if address.path else str(address)
+
+
+def loses_requests(version: str, worker_class: str) -> bool:
+    """Whether this Gunicorn's gthread worker is known to drop requests when it is told to stop (up to 23)."""
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    return worker_class == "gthread" and numbers < LOSSLESS_GTHREAD

@@ -1,0 +1,98 @@
+"""What is wrong with a generation that does not get ready: one sentence, evidence, hint."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from segue.core.durations import format_duration
+from segue.core.errors import Failed
+from segue.run.generation import Generation
+
+
+def trouble_of(generation: Generation, *, late: bool) -> Failed | None:
+    """Why `generation` will not be ready; None while it still may be.
+
+    Args:
+        generation: the candidate.
+        late: whether its time is up.
+    """
+    for answer in generation.checks():
+        if late or answer["settled"]:
+            return _unhealthy(answer)
+    master = generation.master()
+    if master is None or not master.alive():
+        return _exited(generation)
+    if generation.crashes():
+        return crashed(generation)
+    return _late(generation) if late else None
+
+
+def crashed(generation: Generation) -> Failed:
+    """A worker of `generation` died."""
+    held = sum(crash["held"] for crash in generation.crashes())
+    what = f", holding {held} request{'s' * (held != 1)}" if held else ""
+    return Failed(
+        "crash",
+        f"A worker of {generation.name} died{what}.",
+        evidence=generation.log_tail(),
+        hint="it was killed, ran out of memory or ended itself: see the end of its log above",
+    )
+
+
+def _exited(generation: Generation) -> Failed:
+    refused = generation.refused()
+    if refused is not None:
+        return Failed(
+            refused["kind"],
+            "The release's gunicorn.conf.py failed.",
+            evidence=refused["evidence"],
+            hint="`gunicorn --check-config` in the project shows the same",
+        )
+    log = generation.log_tail()
+    invalid = re.search(r"^Invalid value for .*$", log, re.MULTILINE)
+    if invalid is not None:
+        return Failed("gunicorn_config", "The release's gunicorn.conf.py has a bad value.", evidence=invalid[0])
+    return Failed(
+        "boot",
+        f"{generation.name} exited before it was ready.",
+        evidence=log,
+        hint=f"its whole log: {generation.log}",
+    )
+
+
+def _late(generation: Generation) -> Failed:
+    timeout = generation.start()["ready_timeout"]
+    return Failed(
+        "ready_timeout",
+        f"{generation.name} was not ready within {format_duration(timeout)}.",
+        evidence=generation.log_tail(),
+        hint="if it needs longer to start, raise ready_timeout in segue.toml",
+    )
+
+
+def _unhealthy(answer: dict[str, Any]) -> Failed:
+    path, status = answer["path"], answer["status"]
+    lines = [f"GET {path}", f"Host: {answer['host']}", f"scheme: {answer['scheme']}", f"answer: {status}"]
+    if answer.get("location"):
+        lines.append(f"redirects to: {answer['location']}")
+    if answer.get("release"):
+        lines.append(f"answered as release: {answer['release']}")
+    if answer.get("traceback"):
+        lines += ["", answer["traceback"]]
+    kind, message, hint = _reading(path, status, answer)
+    return Failed(kind, message, evidence="\n".join(lines), hint=hint)
+
+
+def _reading(path: str, status: str, answer: dict[str, Any]) -> tuple[str, str, str]:
+    if status.startswith("no answer"):
+        return "check", f"The check {path} gave {status}.", "the stack above shows where it hangs"
+    if status[:1] == "2":
+        message = f"The check {path} was answered by another release, {answer['release']}."
+        return "wrong_release", message, "does the app pass the check on to something else?"
+    if status[:1] == "3":
+        hint = 'set check to the path it leads to, or check_host / check_scheme = "https" to what the app expects'
+        return "check", f"The check {path} answered with a redirect ({status}).", hint
+    if status[:3] == "404":
+        return "check", f"The check {path} answered {status}.", 'set check = "/…" in segue.toml to a path that exists'
+    return "check", f"The check {path} answered {status}.", "the release is not healthy; it never saw a user's request"
