@@ -52,7 +52,12 @@ def main() -> None:
     except SegueError as error:
         _print({"error": error.as_dict(), "exit_code": error.exit_code})
     except OSError as error:
-        failed = {"kind": "build", "message": f"The release could not be written: {error}.", "evidence": "", "hint": ""}
+        failed = {
+            "kind": "build",
+            "message": f"The release could not be written: {error}.",
+            "evidence": "",
+            "hint": "",
+        }
         _print({"error": failed, "exit_code": 1})
 
 

@@ -9,7 +9,9 @@ from segue.core.errors import UsageError
 
 _FILES = ("wsgi.py", "app.py", "main.py", "application.py")
 _OBJECT = re.compile(r"^(app|application)\b\s*(?::[^=]+)?=", re.MULTILINE)
-_FACTORY = re.compile(r"^def (create_app|make_app)\(\s*\)|^def (create_app|make_app)\([^)]*=[^)]*\)", re.MULTILINE)
+_FACTORY = re.compile(
+    r"^def (create_app|make_app)\(\s*\)|^def (create_app|make_app)\([^)]*=[^)]*\)", re.MULTILINE
+)
 _IMPORTED = re.compile(r"^from \S+ import .*\b(app|application)\b", re.MULTILINE)
 
 

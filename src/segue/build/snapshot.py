@@ -46,7 +46,18 @@ def _files(source: Source) -> Iterator[PurePosixPath]:
 
 
 def _git_files(folder: Path) -> Iterator[PurePosixPath]:
-    argv = ("git", "-C", str(folder), "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ".")
+    argv = (
+        "git",
+        "-C",
+        str(folder),
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "-z",
+        "--",
+        ".",
+    )
     output = subprocess.run(argv, capture_output=True, check=True).stdout
     for name in dict.fromkeys(output.split(b"\0")):
         path = PurePosixPath(os.fsdecode(name))
@@ -131,4 +142,6 @@ def _link_shared(project: Path, release: Path, links: Iterable[str]) -> None:
 
 
 def _uses_instance(release: Path) -> bool:
-    return any(_WRITES_TO_INSTANCE.search(path.read_bytes()) for path in release.rglob("*.py") if path.is_file())
+    return any(
+        _WRITES_TO_INSTANCE.search(path.read_bytes()) for path in release.rglob("*.py") if path.is_file()
+    )

@@ -93,5 +93,7 @@ def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(argv, capture_output=True, text=True, check=False, errors="replace")
     except FileNotFoundError as error:
         raise UsageError(
-            "git", "git is not installed.", hint="install git, or deploy the files as they are (without --rev)"
+            "git",
+            "git is not installed.",
+            hint="install git, or deploy the files as they are (without --rev)",
         ) from error

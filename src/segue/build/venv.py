@@ -97,7 +97,9 @@ class _Uv:
         _run(self.program, "venv", "--quiet", "--no-project", "--python", sys.executable, str(self.venv))
 
     def install_resolved(self, pins: Path) -> bool:
-        argv = self._pip("install", "--offline", "--no-deps", "--compile-bytecode", "--requirement", str(pins))
+        argv = self._pip(
+            "install", "--offline", "--no-deps", "--compile-bytecode", "--requirement", str(pins)
+        )
         return _call(argv).returncode == 0
 
     def install(self, requirements: Path) -> None:

@@ -31,7 +31,11 @@ def status(target: str | None, *, as_json: bool) -> None:
         print_json(document)
         return
     keeper = document["keeper"]
-    running = f"running, pid {keeper['pid']}, on {keeper['bind']}" if keeper else "not running (`segue up` starts one)"
+    running = (
+        f"running, pid {keeper['pid']}, on {keeper['bind']}"
+        if keeper
+        else "not running (`segue up` starts one)"
+    )
     click.echo(f"keeper    {running}")
     for role in ("live", "candidate", "previous"):
         if document[role]:
@@ -95,7 +99,10 @@ def releases(target: str | None, *, as_json: bool) -> None:
         print_json(rows)
     elif rows:
         keys = ("id", "state", "role", "created", "by")
-        show_table(("RELEASE", "STATE", "", "CREATED", "BY"), [tuple(str(row[key] or "") for key in keys) for row in rows])
+        show_table(
+            ("RELEASE", "STATE", "", "CREATED", "BY"),
+            [tuple(str(row[key] or "") for key in keys) for row in rows],
+        )
     else:
         click.echo("no releases yet: `segue up` makes the first")
 
@@ -121,14 +128,20 @@ def history(target: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(receipts)
     elif receipts:
-        show_table(("WHEN", "WHAT", "GENERATION", "BY", "RESULT"), [_history_row(receipt) for receipt in receipts])
+        show_table(
+            ("WHEN", "WHAT", "GENERATION", "BY", "RESULT"), [_history_row(receipt) for receipt in receipts]
+        )
     else:
         click.echo("nothing was deployed yet")
 
 
 def _history_row(receipt: dict[str, Any]) -> tuple[str, ...]:
     lost = f"{lost_requests(receipt)} lost"
-    result = f"live, {lost}" if receipt["ok"] else f"{receipt['error']['kind']}: {receipt['error']['message']} {lost}"
+    result = (
+        f"live, {lost}"
+        if receipt["ok"]
+        else f"{receipt['error']['kind']}: {receipt['error']['message']} {lost}"
+    )
     return receipt["started_at"][:19], receipt["verb"], receipt["generation"], receipt["by"], result
 
 

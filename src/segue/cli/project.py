@@ -24,5 +24,7 @@ def check_target(target: str | None) -> None:
     """
     if target not in (None, LOCAL):
         raise UsageError(
-            "target", f"There is no target {target!r}.", hint="only `local`, the embedded keeper, is there for now"
+            "target",
+            f"There is no target {target!r}.",
+            hint="only `local`, the embedded keeper, is there for now",
         )

@@ -44,12 +44,16 @@ def _facts(receipt: dict[str, Any]) -> list[Row]:
     if traffic:
         rows.append(("probe", _probe(traffic)))
         if traffic["failures"]:
-            rows.append(("failures", ", ".join(f"{n} {kind}" for kind, n in sorted(traffic["failures"].items()))))
+            rows.append(
+                ("failures", ", ".join(f"{n} {kind}" for kind, n in sorted(traffic["failures"].items())))
+            )
     if receipt["watch"]:
         old, new = receipt["watch"]["old"], receipt["watch"]["new"]
         rows.append(("watch", f"new {_side(new)}; old {_side(old)}"))
     if receipt["lost"]["held_by_crashed"]:
-        rows.append(("crashed", f"{receipt['lost']['held_by_crashed']} requests were held by workers that died"))
+        rows.append(
+            ("crashed", f"{receipt['lost']['held_by_crashed']} requests were held by workers that died")
+        )
     if receipt["cut"]:
         rows.append(("cut", f"{receipt['cut']} requests outlasted the drain"))
     rows += [("note", note) for note in receipt["notes"]]
@@ -59,7 +63,11 @@ def _facts(receipt: dict[str, Any]) -> list[Row]:
 
 def _probe(traffic: dict[str, Any]) -> str:
     slowest = traffic["latency_ms"]["max"]
-    waits = "" if slowest is None else f", slowest {slowest:.0f} ms, longest gap {traffic['longest_gap_ms']:.0f} ms"
+    waits = (
+        ""
+        if slowest is None
+        else f", slowest {slowest:.0f} ms, longest gap {traffic['longest_gap_ms']:.0f} ms"
+    )
     spoilt = " (the probe itself was late: latencies are spoilt)" if traffic.get("spoilt") else ""
     return f"{traffic['failed']} of {traffic['sent']} requests failed{waits}{spoilt}"
 

@@ -30,7 +30,9 @@ async def execute(run: Run) -> Receipt:
     traffic = await run.measurement.end() if run.measurement else None
     receipt = _receipt(run, stranded or error, traffic, started_at, run.site.clock.monotonic() - began)
     write_json(run.site.home.receipt(run.plan.generation), receipt.as_dict())
-    run.say("end", ok=receipt.ok, exit_code=receipt.exit_code, error=receipt.error and receipt.error.as_dict())
+    run.say(
+        "end", ok=receipt.ok, exit_code=receipt.exit_code, error=receipt.error and receipt.error.as_dict()
+    )
     return receipt
 
 
@@ -40,7 +42,9 @@ async def _carry_out(run: Run) -> SegueError | None:
         for step in run.plan.steps:
             await _take(run, step)
     except asyncio.CancelledError:
-        error: SegueError = Interrupted("interrupted", "Interrupted, and taken back.", hint="the old release serves")
+        error: SegueError = Interrupted(
+            "interrupted", "Interrupted, and taken back.", hint="the old release serves"
+        )
     except SegueError as failure:
         error = failure
     except OSError as failure:
@@ -107,7 +111,10 @@ def _receipt(
     run: Run, error: SegueError | None, traffic: dict[str, Any] | None, started_at: str, seconds: float
 ) -> Receipt:
     skipped = [step.name for step in run.plan.steps][len(run.steps) :]
-    steps = [*run.steps, *({"name": name, "status": "skipped", "seconds": 0.0, "detail": ""} for name in skipped)]
+    steps = [
+        *run.steps,
+        *({"name": name, "status": "skipped", "seconds": 0.0, "detail": ""} for name in skipped),
+    ]
     crashes = run.candidate.crashes() if run.candidate.folder.exists() else []
     return Receipt(
         plan=run.plan,

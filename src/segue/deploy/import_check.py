@@ -57,7 +57,11 @@ async def _import(run: Run, release: Path, result: Path, log: Path) -> bool:
     timeout = run.config.ready_timeout
     python = run.site.releases.python(run.plan.release)
     env = generation_environment(
-        run.site.environ, project=run.site.home.project, release=release, python=python, name=run.plan.generation
+        run.site.environ,
+        project=run.site.home.project,
+        release=release,
+        python=python,
+        name=run.plan.generation,
     )
     argv = (str(python), script.__file__, str(result), str(timeout), run.module)
     with log.open("wb") as output:

@@ -46,8 +46,13 @@ def _plan(
 def _bring_in(config: AppConfig, generation: str) -> tuple[Step, ...]:
     check = f"GET {config.check} in its own process"
     return (
-        Step("boot", f"start {generation} beside what serves; its first worker imports the app and answers {check}"),
-        Step("ready", f"wait until all its workers are ready, at most {format_duration(config.ready_timeout)}"),
+        Step(
+            "boot",
+            f"start {generation} beside what serves; its first worker imports the app and answers {check}",
+        ),
+        Step(
+            "ready", f"wait until all its workers are ready, at most {format_duration(config.ready_timeout)}"
+        ),
         Step("switch", f"let {generation} accept requests"),
     )
 

@@ -21,7 +21,9 @@ def write_interrupted_receipt(site: Site, record: Record) -> None:
     previous = record.previous if committed else record.live
     error = None if committed else _taken_back(record)
     probe = read_json(site.home.generation(generation) / "probe.json")
-    plan = Plan("deploy", site.home.project.name, "local", HANDOFF, release_of(generation), generation, previous, ())
+    plan = Plan(
+        "deploy", site.home.project.name, "local", HANDOFF, release_of(generation), generation, previous, ()
+    )
     notes = (f"the executor died in phase {record.phase.value}; its successor wrote this receipt",)
     receipt = Receipt(
         plan=plan,
@@ -38,7 +40,9 @@ def write_interrupted_receipt(site: Site, record: Record) -> None:
     )
     write_json(site.home.receipt(generation), receipt.as_dict())
     event = {"at": site.timestamp(), "deploy": generation, "event": "end", "ok": receipt.ok}
-    site.say({**event, "exit_code": receipt.exit_code, "error": error and error.as_dict(), "notes": list(notes)})
+    site.say(
+        {**event, "exit_code": receipt.exit_code, "error": error and error.as_dict(), "notes": list(notes)}
+    )
 
 
 def _taken_back(record: Record) -> Failed:

@@ -82,7 +82,9 @@ class Releases:
         known = self.home.releases()
         if wish not in known:
             evidence = "\n".join(known) or "no releases"
-            raise UsageError("release", f"There is no release {wish!r}.", evidence=evidence, hint="`segue releases`")
+            raise UsageError(
+                "release", f"There is no release {wish!r}.", evidence=evidence, hint="`segue releases`"
+            )
         if wish == live:
             raise Refused("live", f"{wish} is live already.", hint="`segue restart` starts it anew")
         if self.read(wish)["state"] in (State.BUILDING, State.FAILED):
@@ -99,7 +101,9 @@ class Releases:
     def prune(self, keep: int, record: Record) -> list[str]:
         """Keep `keep` good releases, the newest failures, and whatever the record names; what was removed."""
         needed = {release_of(name) for name in (record.live, record.previous) if name is not None}
-        good = sorted(self.in_state(State.GOOD, State.READY), key=lambda name: self.read(name).get("live_at", ""))
+        good = sorted(
+            self.in_state(State.GOOD, State.READY), key=lambda name: self.read(name).get("live_at", "")
+        )
         failed = self.in_state(State.BAD, State.FAILED)
         spare = [*good[: max(0, len(good) - keep)], *failed[: max(0, len(failed) - FAILED_KEPT)]]
         removed = [release for release in spare if release not in needed]

@@ -97,14 +97,18 @@ def _tell_settings(run: Run) -> None:
     for name, value in booted.get("overruled", {}).items():
         run.note(f"gunicorn.conf.py sets {name} = {value}: overruled, {name} is segue's")
     if loses_requests(booted.get("gunicorn", "0"), booted.get("worker_class", "")):
-        run.note(f"Gunicorn {booted['gunicorn']}'s gthread workers drop requests when they stop: use 27.0 or newer")
+        run.note(
+            f"Gunicorn {booted['gunicorn']}'s gthread workers drop requests when they stop: use 27.0 or newer"
+        )
 
 
 async def _room(run: Run) -> None:
     told = False
     while len(alive := run.site.processes.observe()) >= MOST_GENERATIONS:
         if not told:
-            run.note(f"{len(alive)} generations are alive; waiting for one of {', '.join(sorted(alive))} to leave")
+            run.note(
+                f"{len(alive)} generations are alive; waiting for one of {', '.join(sorted(alive))} to leave"
+            )
         told = True
         await run.site.clock.sleep(POLL)
 

@@ -86,7 +86,9 @@ def _judge(run: Run, watch: Watch) -> None:
         raise crashed(run.candidate)
     master = run.candidate.master()
     if master is None or not master.alive():
-        raise Failed("crash", f"{run.candidate.name} ended while it served.", evidence=run.candidate.log_tail())
+        raise Failed(
+            "crash", f"{run.candidate.name} ended while it served.", evidence=run.candidate.log_tail()
+        )
     old, new = watch.old.tally(), watch.new.tally()
     if is_worse(old, new):
         raise _worse("it answered with more server errors", _shown(old, "old"), _shown(new, "new"), run)

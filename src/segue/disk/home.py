@@ -106,7 +106,9 @@ class Home:
     def generations(self) -> list[str]:
         """The ids of all generations that have a folder."""
         folder = self.root / "generations"
-        return sorted(name for name in os.listdir(folder) if is_generation_id(name)) if folder.is_dir() else []
+        return (
+            sorted(name for name in os.listdir(folder) if is_generation_id(name)) if folder.is_dir() else []
+        )
 
     def read_record(self) -> Record:
         """The record; an empty one where nothing was ever deployed.
@@ -171,4 +173,6 @@ def _who_owns(path: Path) -> str:
         status = path.lstat()
     except OSError as error:
         return str(error)
-    return f"{path}: mode {stat.filemode(status.st_mode)}, owner uid {status.st_uid}, we are uid {os.getuid()}"
+    return (
+        f"{path}: mode {stat.filemode(status.st_mode)}, owner uid {status.st_uid}, we are uid {os.getuid()}"
+    )

@@ -189,7 +189,11 @@ class Keeper:
             master = None if live is None else self.masters.generation(live).master()
             if master is not None and master.alive():
                 await self._until_ended_or_changed(ended(master))
-            if live is None or live != self.home.read_record().live or self.masters.generation(live).told_to_leave():
+            if (
+                live is None
+                or live != self.home.read_record().live
+                or self.masters.generation(live).told_to_leave()
+            ):
                 await self._until_ended_or_changed(None)
                 continue
             if self.masters.observe().get(live) is not None:
@@ -279,7 +283,9 @@ class Keeper:
             append_event(self.home.events, event)
         except OSError as error:
             # the log is for people; a full disk must not stop what keeps the site up
-            self.print_event({"event": "note", "text": f"{self.home.events} can't be written: {error.strerror}"})
+            self.print_event(
+                {"event": "note", "text": f"{self.home.events} can't be written: {error.strerror}"}
+            )
         for follower in self._followers:
             follower.tell(event)
         if event.get("name") == "commit" and event.get("status") == "done":
@@ -325,4 +331,3 @@ class Keeper:
 
 def _on_signal(number: int, callback: Callable[[], None]) -> None:
     asyncio.get_running_loop().add_signal_handler(number, callback)
-

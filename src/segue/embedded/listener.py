@@ -84,7 +84,9 @@ def _cannot_bind(address: Address, where: _Where, error: OSError) -> Exception:
             evidence=str(error),
             hint="ports below 1024 need root; take a higher one, and a proxy in front",
         )
-    return UsageError("bind", f"This machine can't listen on {address}.", evidence=str(error), hint="mend bind")
+    return UsageError(
+        "bind", f"This machine can't listen on {address}.", evidence=str(error), hint="mend bind"
+    )
 
 
 def _holder(address: Address, where: _Where) -> str:

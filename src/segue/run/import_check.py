@@ -40,7 +40,11 @@ def _check(module):
         return {"kind": "attribute", "message": f"{module} could not be loaded.", "evidence": str(error)}
     except ModuleNotFoundError as error:
         if error.name == module.partition(":")[0]:
-            return {"kind": "module", "message": f"There is no module {error.name!r}.", "evidence": str(error)}
+            return {
+                "kind": "module",
+                "message": f"There is no module {error.name!r}.",
+                "evidence": str(error),
+            }
         return _raised(module, error)
     except (Exception, SystemExit) as error:
         return _raised(module, error)

@@ -52,7 +52,9 @@ def _exited(generation: Generation) -> Failed:
     log = generation.log_tail()
     invalid = re.search(r"^Invalid value for .*$", log, re.MULTILINE)
     if invalid is not None:
-        return Failed("gunicorn_config", "The release's gunicorn.conf.py has a bad value.", evidence=invalid[0])
+        return Failed(
+            "gunicorn_config", "The release's gunicorn.conf.py has a bad value.", evidence=invalid[0]
+        )
     return Failed(
         "boot",
         f"{generation.name} exited before it was ready.",
@@ -94,5 +96,13 @@ def _reading(path: str, status: str, answer: dict[str, Any]) -> tuple[str, str, 
         hint = 'set check to the path it leads to, or check_host / check_scheme = "https" to what the app expects'
         return "check", f"The check {path} answered with a redirect ({status}).", hint
     if status[:3] == "404":
-        return "check", f"The check {path} answered {status}.", 'set check = "/…" in segue.toml to a path that exists'
-    return "check", f"The check {path} answered {status}.", "the release is not healthy; it never saw a user's request"
+        return (
+            "check",
+            f"The check {path} answered {status}.",
+            'set check = "/…" in segue.toml to a path that exists',
+        )
+    return (
+        "check",
+        f"The check {path} answered {status}.",
+        "the release is not healthy; it never saw a user's request",
+    )
