@@ -16,7 +16,6 @@ from segue.proof.command import Command
 from segue.proof.measure import measure
 from segue.proof.report import SPOILT_LAG_MS
 from segue.proof.spec import ProbeSpec, Shot
-from segue.proof.target import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +69,7 @@ def probe(
         rate=rate,
         keep_alive=keep_alive,
         timeout=_seconds("--timeout", timeout),
-        shots=(_shot(url, method, data, headers),),
+        shots=(_shot(method, data, headers),),
     )
     amid = Command(command) if command else None
     report = asyncio.run(measure(spec, _seconds("--duration", duration), amid))
@@ -81,12 +80,11 @@ def probe(
     click.get_current_context().exit(0 if report.ok and not report.failed else 1)
 
 
-def _shot(url: str, method: str | None, data: str | None, headers: tuple[str, ...]) -> Shot:
+def _shot(method: str | None, data: str | None, headers: tuple[str, ...]) -> Shot:
     if method == "GET" and data is not None:
         raise UsageError("data", "A GET has no data to send.", hint="leave out --method, or say POST")
     return Shot(
         method=method or ("GET" if data is None else "POST"),
-        path=parse_target(url).path,
         headers=tuple(_header(text) for text in headers),
         body=() if data is None else (data.encode(errors="surrogateescape"),),
     )

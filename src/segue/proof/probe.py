@@ -84,7 +84,7 @@ class Probe:
 
     async def _send(self, planned: Planned) -> None:
         self._tally.start(late=self.elapsed() - planned.at)
-        shot = f"{planned.shot.method} {planned.shot.target(planned.number)}"
+        shot = f"{planned.shot.method} {planned.shot.path_of(planned.number, self._target)}"
         try:
             async with asyncio.timeout(self._spec.timeout):
                 answer = await self._ask(planned)
@@ -96,9 +96,7 @@ class Probe:
         self.has_outcome.set()
 
     async def _ask(self, planned: Planned) -> Answer:
-        head, pieces = planned.shot.request(
-            planned.number, host=self._target.host, keep_alive=planned.keep_alive
-        )
+        head, pieces = planned.shot.request(planned.number, self._target, keep_alive=planned.keep_alive)
         connection = await self._connection(planned)
         try:
             return await connection.exchange(head, pieces, planned.shot.pause)

@@ -9,10 +9,13 @@ from typing import Any
 import h11
 
 from segue import __version__
+from segue.core.address import Address
 from segue.core.errors import UsageError
+from segue.proof.target import Target
 
 HIGHEST_RATE = 5000
 NUMBER = "{n}"
+_ANYWHERE = Target(Address("localhost"), host="localhost", path="/")
 _OURS = {"connection", "content-length", "transfer-encoding", "expect", "upgrade"}
 
 
@@ -22,7 +25,7 @@ class Shot:
 
     Attributes:
         method: such as ``GET``.
-        path: with the query, as it goes over the wire.
+        path: with the query, as it goes over the wire; empty for that of the URL.
         headers: beside Host, User-Agent and Content-Length, which are filled in.
         body: sent piece by piece; Content-Length is the sum.
         pause: seconds between two pieces, for slow uploads.
@@ -32,7 +35,7 @@ class Shot:
     """
 
     method: str = "GET"
-    path: str = "/"
+    path: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     body: tuple[bytes, ...] = ()
     pause: float = 0.0
@@ -42,7 +45,7 @@ class Shot:
             if name.lower() in _OURS:
                 raise UsageError("header", f"The probe sets the header {name} itself.", hint="leave it out")
         try:
-            self.request(0, host="localhost", keep_alive=True)
+            self.request(0, _ANYWHERE, keep_alive=True)
         except (h11.LocalProtocolError, UnicodeEncodeError) as error:
             raise UsageError(
                 "request",
@@ -50,22 +53,22 @@ class Shot:
                 hint="a header is written 'Name: value', on one line and in latin-1",
             ) from None
 
-    def request(self, number: int, *, host: str, keep_alive: bool) -> tuple[h11.Request, list[bytes]]:
-        """The head and the pieces of the body of request `number`."""
+    def request(self, number: int, target: Target, *, keep_alive: bool) -> tuple[h11.Request, list[bytes]]:
+        """The head and the pieces of the body of request `number` to `target`."""
         pieces = [piece.replace(NUMBER.encode(), b"%d" % number) for piece in self.body]
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
         given = {name.lower() for name, _ in headers}
-        defaults = [(b"host", host.encode()), (b"user-agent", b"segue-probe/" + __version__.encode())]
+        defaults = [(b"host", target.host.encode()), (b"user-agent", b"segue-probe/" + __version__.encode())]
         headers = [pair for pair in defaults if pair[0] not in given] + headers
         if pieces or self.method == "POST":
             headers.append((b"content-length", b"%d" % sum(map(len, pieces))))
         if not keep_alive:
             headers.append((b"connection", b"close"))
-        return h11.Request(method=self.method, target=self.target(number), headers=headers), pieces
+        return h11.Request(method=self.method, target=self.path_of(number, target), headers=headers), pieces
 
-    def target(self, number: int) -> str:
-        """The path of request `number`."""
-        return self.path.replace(NUMBER, str(number))
+    def path_of(self, number: int, target: Target) -> str:
+        """The path of request `number` to `target`."""
+        return (self.path or target.path).replace(NUMBER, str(number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,8 @@ class ProbeSpec:
     """Everything that a probe needs to know.
 
     Attributes:
-        url: gives the scheme, the Host header, the certificate's name and, without `connect`, the address.
+        url: gives the scheme, the Host header, the certificate's name, the path of shots that have none of
+            their own and, without `connect`, the address.
         connect: another address to connect to: ``HOST:PORT`` or ``unix:/path``; empty for the URL's own.
         insecure: whether an https certificate goes unverified.
         rate: requests per second.

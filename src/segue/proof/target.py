@@ -54,16 +54,16 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
         port = parts.port
     except ValueError as error:
         raise _bad_url(f"The URL can't be read: {error}.") from None
-    if parts.scheme not in _PORTS:
-        raise _bad_url(f"A URL to probe starts with http:// or https://, and {url!r} does not.")
-    if not parts.hostname:
-        raise _bad_url(f"The URL {url!r} has no host.")
     if "@" in parts.netloc:
         raise UsageError(
             "url",
             "A URL to probe has no user and password in it.",
             hint="send them in a header: --header 'Authorization: ...'",
         )
+    if parts.scheme not in _PORTS:
+        raise _bad_url(f"A URL to probe starts with http:// or https://, and {url!r} does not.")
+    if not parts.hostname:
+        raise _bad_url(f"The URL {url!r} has no host.")
     return parts, port
 
 
