@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
 import pwd
 import socket
+import stat
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from segue.core.errors import Refused, UsageError
 
 BACKLOG = 2048
 _LISTENING = "0A"
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def bind_listener(address: Address) -> socket.socket:
@@ -62,14 +67,24 @@ def _resolved(address: Address) -> _Where:
 
 
 def _clear_stale(address: Address) -> None:
-    with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(FileNotFoundError):
+    """Remove the socket that somebody dead left; what is no socket refuses connections too, and stays."""
+    with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
+        client.setblocking(False)
         try:
             client.connect(address.path)
         except ConnectionRefusedError:
-            os.unlink(address.path)
+            if _is_socket(address.path):
+                os.unlink(address.path)
 
 
 def _cannot_bind(address: Address, where: _Where, error: OSError) -> Exception:
+    if error.errno == errno.EADDRINUSE and address.path and not _is_socket(address.path):
+        return Refused(
+            "not_a_socket",
+            f"{address.path} is there, and is not a socket.",
+            evidence=f"{address.path}: {stat.filemode(os.lstat(address.path).st_mode)}",
+            hint="it was left as it is; choose another path with --bind",
+        )
     if error.errno == errno.EADDRINUSE:
         return Refused(
             "port_in_use",
@@ -90,10 +105,7 @@ def _cannot_bind(address: Address, where: _Where, error: OSError) -> Exception:
 
 
 def _holder(address: Address, where: _Where) -> str:
-    if where.family == socket.AF_UNIX:
-        inode, uid = _unix_inode(address.path), os.stat(address.path).st_uid
-    else:
-        inode, uid = _tcp_inode(address.port)
+    inode, uid = _socket_of(address, where)
     user = "" if uid is None else f" of user {_user(uid)}"
     pid = None if inode is None else _pid_with(inode)
     if pid is None:
@@ -102,13 +114,39 @@ def _holder(address: Address, where: _Where) -> str:
     return f"held by pid {pid}{user}: {argv[:200]}"
 
 
-def _tcp_inode(port: int) -> tuple[str | None, int | None]:
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                return fields[9], int(fields[7])
+def _socket_of(address: Address, where: _Where) -> tuple[str | None, int | None]:
+    if where.family == socket.AF_UNIX:
+        return _unix_inode(address.path), os.stat(address.path).st_uid
+    return _tcp_inode(str(where.name[0]), address.port)
+
+
+def _tcp_inode(host: str, port: int) -> tuple[str | None, int | None]:
+    """Inode and user of the socket that keeps us off `host`: that address, or one that stands for all."""
+    wanted = _plain(ipaddress.ip_address(host.partition("%")[0]))
+    for found, inode, uid in _listening(port):
+        if found == wanted or found.is_unspecified or wanted.is_unspecified:
+            return inode, uid
     return None, None
+
+
+def _listening(port: int) -> Iterator[tuple[_Ip, str, int]]:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+                fields = line.split()
+                host, _, hex_port = fields[1].partition(":")
+                if fields[3] == _LISTENING and int(hex_port, 16) == port:
+                    yield _plain(_from_hex(host)), fields[9], int(fields[7])
+
+
+def _from_hex(host: str) -> _Ip:
+    """The address that the kernel prints as 32-bit words in its own byte order."""
+    words = (int(host[at : at + 8], 16) for at in range(0, len(host), 8))
+    return ipaddress.ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words))
+
+
+def _plain(ip: _Ip) -> _Ip:
+    return getattr(ip, "ipv4_mapped", None) or ip
 
 
 def _unix_inode(path: str) -> str | None:
@@ -126,6 +164,10 @@ def _pid_with(inode: str) -> int | None:
             if any(os.readlink(link) == wanted for link in (folder / "fd").iterdir()):
                 return int(folder.name)
     return None
+
+
+def _is_socket(path: str) -> bool:
+    return stat.S_ISSOCK(os.lstat(path).st_mode)
 
 
 def _user(uid: int) -> str:
