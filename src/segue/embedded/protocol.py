@@ -12,6 +12,8 @@ from typing import Any
 LONGEST_LINE = 65536
 REQUEST_TIMEOUT = 10.0
 
+_ARGS = {"rev": str, "path": str, "strategy": str, "to": str, "wait": bool, "dry_run": bool}
+
 
 def encode(document: dict[str, Any]) -> bytes:
     """`document` as one line."""
@@ -24,7 +26,27 @@ def decode(line: bytes) -> dict[str, Any]:
     Raises:
         ValueError: there is none.
     """
-    document = json.loads(line)
+    try:
+        document = json.loads(line)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(document, dict):
         raise ValueError("a request is a JSON object")
     return document
+
+
+def check_args(args: Any) -> dict[str, Any]:
+    """`args`, where they are what a verb may be given; a null is as good as nothing.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if not isinstance(args, dict):
+        raise ValueError("a request's args are an object")  # noqa: TRY004 - it is text from outside, no call
+    for name, value in args.items():
+        wanted = _ARGS.get(name)
+        if wanted is None:
+            raise ValueError(f"there is no arg {name[:40]!r}")
+        if value is not None and (not isinstance(value, wanted) or "\0" in str(value)):
+            raise ValueError(f"the arg {name!r} is no {'text' if wanted is str else 'true or false'}")
+    return args

@@ -13,7 +13,7 @@ from typing import Any
 from segue import __version__
 from segue.core.errors import Bug, Refused, SegueError, UsageError
 from segue.disk.events import Event
-from segue.embedded.protocol import LONGEST_LINE, REQUEST_TIMEOUT, decode, encode
+from segue.embedded.protocol import LONGEST_LINE, REQUEST_TIMEOUT, check_args, decode, encode
 
 MOST_WAITING_EVENTS = 1000
 
@@ -23,7 +23,7 @@ class Asker:
 
     def __init__(self, request: dict[str, Any]) -> None:
         self.verb = str(request.get("verb"))
-        self.args: dict[str, Any] = request.get("args") or {}
+        self.args: dict[str, Any] = request.get("args", {})
         self.by = str(request.get("by", ""))[:100]
         self.events: asyncio.Queue[Event] = asyncio.Queue(MOST_WAITING_EVENTS)
 
@@ -116,14 +116,18 @@ async def _request(reader: asyncio.StreamReader) -> dict[str, Any]:
         raise UsageError("request", f"No request came within {REQUEST_TIMEOUT:g} s.") from None
     except ValueError as error:
         raise UsageError("request", f"That is no request: {error}.") from None
-    if not isinstance(request.get("args", {}), dict):
-        raise UsageError("request", "A request's args are an object.")
-    if request.get("version") != __version__:
+    version = request.get("version")
+    if version != __version__:
         raise Refused(
             "keeper_version",
-            f"The keeper that runs is segue {__version__}, and this is segue {str(request.get('version'))[:20]}.",
+            f"The keeper that runs is segue {__version__}, and this is segue {str(version)[:20]}.",
+            evidence=f"keeper: segue {__version__}, pid {os.getpid()}",
             hint="stop `segue up` and start it again with the segue that is installed now",
         )
+    try:
+        check_args(request.get("args", {}))
+    except ValueError as error:
+        raise UsageError("request", f"That is no request: {error}.") from None
     return request
 
 
