@@ -32,6 +32,7 @@ async def _keep(spec: dict[str, object], *, stop: bool) -> int:
         home=Home(Path(str(spec["project"]))),
         listener=socket.socket(fileno=int(str(spec["listener"]))),
         address=parse_address(str(spec["address"])),
+        app=str(spec["app"]),
         overrides=dict(spec["overrides"]),  # type: ignore[call-overload]  # JSON: the sender is `segue up`
         print_event=_print_event,
     )

@@ -47,6 +47,7 @@ def up(**flags: Any) -> None:
             "project": str(home.project),
             "listener": listener.fileno(),
             "address": str(address),
+            "app": config.name,
             "overrides": overrides,
         }
         argv = (sys.executable, "-m", "segue.cli.keep", json.dumps(spec))

@@ -19,7 +19,7 @@ from segue.build.source import resolve_source
 from segue.config.load import load_config
 from segue.config.schema import AppConfig
 from segue.core.address import Address
-from segue.core.errors import Refused, SegueError, UsageError
+from segue.core.errors import Refused, SegueError, Stranded, UsageError
 from segue.core.ids import new_release_id, release_of
 from segue.core.record import Phase, Record
 from segue.deploy.apply import apply_record
@@ -52,6 +52,7 @@ class Keeper:
         home: where everything lies.
         listener: the socket that users come in by.
         address: its address.
+        app: the app's name.
         overrides: the flags of `segue up`, which beat the config.
         print_event: shows an event to whoever looks at the keeper's terminal.
     """
@@ -59,6 +60,7 @@ class Keeper:
     home: Home
     listener: socket.socket
     address: Address
+    app: str
     overrides: Mapping[str, Any]
     print_event: Callable[[Event], None]
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -131,7 +133,7 @@ class Keeper:
                 "version": __version__,
                 "socket": str(self._socket()),
                 "bind": str(self.address),
-                "app": self._config().name,
+                "app": self.app,
                 "since": self.site.timestamp(),
             },
         )
@@ -183,17 +185,14 @@ class Keeper:
     async def _supervise(self) -> None:
         """Start the live master again whenever it ends; the socket queues meanwhile."""
         pause, since = FASTEST_RESTART, time.monotonic()
+        live = None
         while True:
-            live = self.home.read_record().live
+            live = self._live(live)
             self._live_changed.clear()
             master = None if live is None else self.masters.generation(live).master()
             if master is not None and master.alive():
                 await self._until_ended_or_changed(ended(master))
-            if (
-                live is None
-                or live != self.home.read_record().live
-                or self.masters.generation(live).told_to_leave()
-            ):
+            if live is None or live != self._live(live) or self.masters.generation(live).told_to_leave():
                 await self._until_ended_or_changed(None)
                 continue
             if self.masters.observe().get(live) is not None:
@@ -204,6 +203,13 @@ class Keeper:
                 await self.masters.spawn(live)
             since = time.monotonic()
             await asyncio.sleep(pause)
+
+    def _live(self, known: str | None) -> str | None:
+        """What the record says is live; `known` where the file was damaged, for the site must stay up."""
+        try:
+            return self.home.read_record().live
+        except (Stranded, OSError):
+            return known
 
     async def _until_ended_or_changed(self, end: Any) -> None:
         changed = asyncio.create_task(self._live_changed.wait())
