@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from segue.disk.atomic import read_json
 from segue.run import import_check as script
 from segue.run.generation import EVIDENCE_LINES, tail
 from segue.run.gunicorn import generation_environment
+from segue.run.stacks import app_frames
 
 if TYPE_CHECKING:
     from segue.deploy.run import Run
@@ -24,7 +26,9 @@ GRACE = 1.0
 _HINTS = {
     "no_gunicorn": "add gunicorn>=27.0 to requirements.txt, or set python to an interpreter that has it",
     "module": 'name the app as MODULE:ATTRIBUTE, such as module = "wsgi:app"',
-    "attribute": "the module was imported, but what stands after the colon is no WSGI app",
+    "attribute": "the module was imported; after the colon comes the app in it, or a call that makes it",
+    "not_callable": "the module was imported; what stands after the colon has to be the WSGI app itself",
+    "missing": "is it spelt right, and in requirements.txt? The release never saw a request",
     "import": "the app raised this while it was imported; the release never saw a request",
 }
 
@@ -38,9 +42,9 @@ async def check_import(run: Run) -> str:
     release = run.site.home.release(run.plan.release)
     with tempfile.TemporaryDirectory(prefix="segue-import-") as folder:
         result, log = Path(folder, "result.json"), Path(folder, "log")
-        in_time = await _import(run, release, result, log)
-        found, printed = read_json(result), tail(log, EVIDENCE_LINES)
-    if not in_time:
+        status = await _import(run, release, result, log)
+        found, printed = read_json(result), app_frames(tail(log, EVIDENCE_LINES))
+    if status is None:
         raise Failed(
             "import_timeout",
             f"{run.module} did not finish importing within {format_duration(run.config.ready_timeout)}.",
@@ -48,12 +52,22 @@ async def check_import(run: Run) -> str:
             hint="the stack above shows where it hangs; if it only needs longer, raise ready_timeout",
         )
     if found is None:
-        raise Failed("import", f"{run.module} ended the interpreter that imported it.", evidence=printed)
+        raise _ended(run.module, status, printed)
     _judge(found, release, run.site.home.project)
     return ""
 
 
-async def _import(run: Run, release: Path, result: Path, log: Path) -> bool:
+def _ended(module: str, status: int, printed: str) -> Failed:
+    how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+    return Failed(
+        "import",
+        f"{module} ended the interpreter that imported it, {how}.",
+        evidence=printed or "it printed nothing",
+        hint="look for os._exit(), a crash in an extension module, or too little memory",
+    )
+
+
+async def _import(run: Run, release: Path, result: Path, log: Path) -> int | None:
     timeout = run.config.ready_timeout
     python = run.site.releases.python(run.plan.release)
     env = generation_environment(
@@ -68,10 +82,9 @@ async def _import(run: Run, release: Path, result: Path, log: Path) -> bool:
         async with started(*argv, cwd=release, env=env, output=output) as process:
             try:
                 async with asyncio.timeout(timeout + GRACE):
-                    await process.wait()
+                    return await process.wait()
             except TimeoutError:
-                return False
-    return True
+                return None
 
 
 def _judge(found: dict[str, Any], release: Path, project: Path) -> None:

@@ -21,6 +21,8 @@ POLL = 0.03
 SPAWN_TIMEOUT = 10.0
 KILL_AFTER_DRAIN = 3.0
 DISCARD_TIMEOUT = 2.0
+# a worker that hangs prints its stack when its own time is up, which began with its fork
+STACK_GRACE = 2.0
 LISTENER_FD = 3
 
 
@@ -108,7 +110,8 @@ class Masters:
 
     async def _ready(self, name: str, workers: int | None) -> None:
         generation = self.generation(name)
-        deadline = asyncio.get_running_loop().time() + generation.start()["ready_timeout"]
+        timeout = generation.start()["ready_timeout"] + STACK_GRACE
+        deadline = asyncio.get_running_loop().time() + timeout
         while True:
             booted = generation.booted()
             goal = workers or (booted["workers"] if booted else None)

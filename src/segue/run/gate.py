@@ -70,15 +70,18 @@ def _user_settings(path):
         spec = importlib.util.spec_from_file_location("gunicorn_conf", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = error.__traceback__
         while frames is not None and frames.tb_frame.f_code.co_filename != path:
             frames = frames.tb_next
-        text = "".join(traceback.format_exception(type(error), error, frames))
-        _write("refused.json", {"kind": "gunicorn_config", "evidence": text})
-        sys.exit(1)
+        _refuse("".join(traceback.format_exception(type(error), error, frames)))
     known = gunicorn_config.make_settings()
     return {name: value for name, value in vars(module).items() if name in known}
+
+
+def _refuse(evidence):
+    _write("refused.json", {"kind": "gunicorn_config", "evidence": evidence})
+    sys.exit(1)
 
 
 class Counters:
@@ -203,7 +206,9 @@ def settled(answer, release):
 def _stuck(worker, asked, timeout):
     """Say where the check hangs, from a thread, because the check's own can't."""
     frame = sys._current_frames().get(asked)
-    text = "".join(traceback.format_stack(frame)) if frame is not None else ""
+    stack = traceback.extract_stack(frame) if frame is not None else []
+    ours = max((at for at, summary in enumerate(stack) if summary.filename == __file__), default=-1)
+    text = "".join(traceback.format_list(stack[ours + 1 :]))
     check = START["check"]
     answer = {"path": check["path"], "host": check["host"], "scheme": check["scheme"], "at": time.time()}
     status = f"no answer in {timeout:g} s"
@@ -282,9 +287,12 @@ def _hook(name):
     theirs = USER.get(name)
     if theirs is None:
         return lambda *arguments: None
-    if name == "post_request":
-        return gunicorn_config.validate_post_request(theirs)
-    return gunicorn_config.validate_callable(-1)(theirs)
+    setting = gunicorn_config.make_settings()[name]
+    try:
+        setting.set(theirs)
+    except Exception as error:
+        _refuse(f"Invalid value for {name}: {error}")
+    return setting.get()
 
 
 def _overruled():

@@ -13,12 +13,15 @@ import os
 import sys
 import traceback
 
+MOST_NAMES = 20
+
 
 def _app_frames(error):
     """The traceback of `error` from the first frame that is neither ours nor Gunicorn's nor importlib's."""
-    machinery = (__file__, os.sep + "gunicorn" + os.sep, "<frozen importlib", os.sep + "importlib" + os.sep)
+    packages = [os.path.dirname(sys.modules[name].__file__) + os.sep for name in ("gunicorn", "importlib")]
+    machinery = (__file__, "<frozen importlib", *packages)
     frames = error.__traceback__
-    while frames is not None and any(part in frames.tb_frame.f_code.co_filename for part in machinery):
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(machinery):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames))
 
@@ -37,16 +40,12 @@ def _check(module):
     try:
         app = util.import_app(module)
     except AppImportError as error:
-        return {"kind": "attribute", "message": f"{module} could not be loaded.", "evidence": str(error)}
+        return _no_app(module, error)
     except ModuleNotFoundError as error:
-        if error.name == module.partition(":")[0]:
-            return {
-                "kind": "module",
-                "message": f"There is no module {error.name!r}.",
-                "evidence": str(error),
-            }
+        if f"{module.partition(':')[0]}.".startswith(f"{error.name}."):
+            return _no_module(module, error.name)
         return _raised(module, error)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         return _raised(module, error)
     name = module.partition(":")[0]
     file = getattr(sys.modules.get(name), "__file__", None)
@@ -58,16 +57,39 @@ def _check(module):
     }
 
 
-def _raised(module, error):
+def _no_module(module, missing):
+    there = sorted(name for name in os.listdir() if not name.startswith((".", "__")))
     return {
-        "kind": "import",
-        "message": f"{module} failed to import: {type(error).__name__}: {error}".rstrip(".") + ".",
+        "kind": "module",
+        "message": f"There is no module {missing!r}.",
+        "evidence": f"looking for {module}\nthe release has: {', '.join(there[:MOST_NAMES])}",
+    }
+
+
+def _no_app(module, error):
+    name, _, attribute = module.partition(":")
+    there = vars(sys.modules[name])
+    found = there.get(attribute.partition("(")[0] or "application")
+    names = ", ".join(sorted(key for key, value in there.items() if callable(value))[:MOST_NAMES])
+    return {
+        "kind": "attribute" if found is None else "not_callable",
+        "message": f"{module} is no app: {error}".rstrip(".") + ".",
+        "evidence": f"callable in {name}: {names}" if found is None else f"it is of type {type(found).__name__}",
+    }
+
+
+def _raised(module, error):
+    words = [type(error).__name__, *str(error).splitlines()[:1]]
+    return {
+        "kind": "missing" if isinstance(error, ModuleNotFoundError) else "import",
+        "message": f"{module} failed to import: {': '.join(words)}".rstrip(".") + ".",
         "evidence": _app_frames(error),
     }
 
 
 def main():
     result, timeout, module = sys.argv[1:4]
+    faulthandler.enable()
     faulthandler.dump_traceback_later(float(timeout))
     document = _check(module)
     faulthandler.cancel_dump_traceback_later()

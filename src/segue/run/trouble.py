@@ -7,7 +7,13 @@ from typing import Any
 
 from segue.core.durations import format_duration
 from segue.core.errors import Failed
-from segue.run.generation import Generation
+from segue.run.generation import EVIDENCE_LINES, Generation
+from segue.run.stacks import app_frames
+
+LOG_LINES = 400
+_MEND_CONFIG = "mend gunicorn.conf.py; `gunicorn --check-config MODULE:APP` in the project shows the same"
+_WORKER_RAISED = re.compile(r"Exception in worker process\n(.*?)(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+_GUNICORN_REFUSED = re.compile(r"^(?:Invalid value for |Error: ).*", re.MULTILINE | re.DOTALL)
 
 
 def trouble_of(generation: Generation, *, late: bool) -> Failed | None:
@@ -19,7 +25,7 @@ def trouble_of(generation: Generation, *, late: bool) -> Failed | None:
     """
     for answer in generation.checks():
         if late or answer["settled"]:
-            return _unhealthy(answer)
+            return _unhealthy(answer, generation)
     master = generation.master()
     if master is None or not master.alive():
         return _exited(generation)
@@ -47,20 +53,27 @@ def _exited(generation: Generation) -> Failed:
             refused["kind"],
             "The release's gunicorn.conf.py failed.",
             evidence=refused["evidence"],
-            hint="`gunicorn --check-config` in the project shows the same",
+            hint=_MEND_CONFIG,
         )
-    log = generation.log_tail()
-    invalid = re.search(r"^Invalid value for .*$", log, re.MULTILINE)
+    log, whole = generation.log_tail(LOG_LINES), f"its whole log: {generation.log}"
+    raised = _WORKER_RAISED.search(log)
+    if raised is not None:
+        return Failed(
+            "boot",
+            f"A worker of {generation.name} failed to start.",
+            evidence=app_frames(raised[1]),
+            hint=whole,
+        )
+    invalid = _GUNICORN_REFUSED.search(log)
     if invalid is not None:
         return Failed(
-            "gunicorn_config", "The release's gunicorn.conf.py has a bad value.", evidence=invalid[0]
+            "gunicorn_config",
+            "Gunicorn refused the release's settings.",
+            evidence=invalid[0],
+            hint=_MEND_CONFIG,
         )
-    return Failed(
-        "boot",
-        f"{generation.name} exited before it was ready.",
-        evidence=log,
-        hint=f"its whole log: {generation.log}",
-    )
+    evidence = generation.log_tail() or "it printed nothing"
+    return Failed("boot", f"{generation.name} exited before it was ready.", evidence=evidence, hint=whole)
 
 
 def _late(generation: Generation) -> Failed:
@@ -73,7 +86,7 @@ def _late(generation: Generation) -> Failed:
     )
 
 
-def _unhealthy(answer: dict[str, Any]) -> Failed:
+def _unhealthy(answer: dict[str, Any], generation: Generation) -> Failed:
     path, status = answer["path"], answer["status"]
     lines = [f"GET {path}", f"Host: {answer['host']}", f"scheme: {answer['scheme']}", f"answer: {status}"]
     if answer.get("location"):
@@ -82,8 +95,19 @@ def _unhealthy(answer: dict[str, Any]) -> Failed:
         lines.append(f"answered as release: {answer['release']}")
     if answer.get("traceback"):
         lines += ["", answer["traceback"]]
+    elif status[:1] == "5":
+        # frameworks catch what the app raises, and log it
+        lines += ["", *_last_words(generation)]
     kind, message, hint = _reading(path, status, answer)
     return Failed(kind, message, evidence="\n".join(lines), hint=hint)
+
+
+def _last_words(generation: Generation) -> tuple[str, str]:
+    """Its last traceback, else the end of its log."""
+    before, found, after = generation.log_tail(LOG_LINES).rpartition("Traceback (most recent call last):")
+    if found:
+        return "its log, from its last traceback:", f"{found}{after}"
+    return "the end of its log:", "\n".join(before.splitlines()[-EVIDENCE_LINES:])
 
 
 def _reading(path: str, status: str, answer: dict[str, Any]) -> tuple[str, str, str]:
