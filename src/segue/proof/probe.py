@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from typing import TYPE_CHECKING
 
 from segue.proof.connection import Pool, RequestError
@@ -45,7 +46,7 @@ class Probe:
 
     async def run(self, duration: float = math.inf) -> Report:
         """Send requests for `duration` seconds or until `stop`, then await those in flight."""
-        self._start = asyncio.get_running_loop().time()
+        self._start = time.monotonic()
         try:
             async with asyncio.TaskGroup() as requests:
                 await self._start_all(requests, duration)
@@ -59,7 +60,7 @@ class Probe:
 
     def elapsed(self) -> float:
         """Seconds since `run` began."""
-        return asyncio.get_running_loop().time() - self._start
+        return time.monotonic() - self._start
 
     def report(self) -> Report:
         """The numbers until now."""
