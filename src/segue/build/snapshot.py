@@ -30,6 +30,7 @@ def snapshot(source: Source, project: Path, release: Path, shared: Iterable[str 
     if source.commit is not None:
         _export(source, release)
         _remove_linked(release, links)
+        _check_links(release)
     else:
         for path in _files(source):
             if not _is_linked(path, links):
@@ -96,6 +97,13 @@ def _copy(folder: Path, path: PurePosixPath, release: Path) -> None:
         return  # git still lists a file that was deleted
     except OSError as error:
         raise Failed("snapshot", f"{source} can't be copied: {error.strerror}.") from error
+
+
+def _check_links(release: Path) -> None:
+    for parent, folders, files in os.walk(release):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if path.is_symlink():
+                _check_link(release, path)
 
 
 def _check_link(folder: Path, link: Path) -> None:

@@ -29,7 +29,12 @@ def choose_python(project: Path, release: Path, configured: str | None) -> tuple
     if configured is not None:
         python = project / Path(configured).expanduser()
         if not os.access(python, os.X_OK):
-            raise Failed("python", f"{python} is no interpreter that can be run.", hint='mend python = "…"')
+            raise Failed(
+                "python",
+                f"{python} is no interpreter that can be run.",
+                evidence=f'python = "{configured}" in the config',
+                hint="it has to be the path of an interpreter that has Gunicorn and the app's packages",
+            )
         return python, False
     if (release / "requirements.txt").is_file():
         return release / ".venv" / "bin" / "python", True
@@ -140,7 +145,7 @@ def _run(*argv: str) -> str:
         words = " ".join(word for word in argv[1:3] if not word.startswith("-"))
         raise Failed(
             "build",
-            f"{Path(argv[0]).name} {words} failed with status {done.returncode}.",
+            f"The release's dependencies could not be installed: {Path(argv[0]).name} {words} failed.",
             evidence="\n".join((done.stdout + done.stderr).strip().splitlines()[-EVIDENCE_LINES:]),
             hint="the release was not built; what was serving still serves",
         )

@@ -26,11 +26,18 @@ def show_receipt(receipt: dict[str, Any]) -> None:
 
 def _verdict(receipt: dict[str, Any]) -> str:
     lost = lost_requests(receipt)
-    requests = f"{lost} requests lost" if receipt["traffic"] or lost else "no request was measured"
+    requests = (
+        f"{lost} request{'s' * (lost != 1)} lost" if receipt["traffic"] or lost else "no request was measured"
+    )
     if receipt["ok"]:
         return f"{receipt['release']} is live; {requests}"
     serves = f"{receipt['previous']} serves" if receipt["previous"] else "nothing serves"
-    return f"{receipt['release']} was refused; {serves}; {requests}"
+    fate = "was taken back" if _served(receipt) else "was refused"
+    return f"{receipt['release']} {fate}; {serves}; {requests}"
+
+
+def _served(receipt: dict[str, Any]) -> bool:
+    return any(step["name"] == "switch" and step["status"] == "done" for step in receipt["steps"])
 
 
 def lost_requests(receipt: dict[str, Any]) -> int:
@@ -51,9 +58,7 @@ def _facts(receipt: dict[str, Any]) -> list[Row]:
         old, new = receipt["watch"]["old"], receipt["watch"]["new"]
         rows.append(("watch", f"new {_side(new)}; old {_side(old)}"))
     if receipt["lost"]["held_by_crashed"]:
-        rows.append(
-            ("crashed", f"{receipt['lost']['held_by_crashed']} requests were held by workers that died")
-        )
+        rows.append(("crashed", f"{receipt['lost']['held_by_crashed']} held by workers that died"))
     if receipt["cut"]:
         rows.append(("cut", f"{receipt['cut']} requests outlasted the drain"))
     rows += [("note", note) for note in receipt["notes"]]

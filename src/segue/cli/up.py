@@ -39,7 +39,7 @@ def up(**flags: Any) -> None:
     home.create()
     home.read_record()
     hint = "`segue deploy` brings a new release in; `segue status` says what serves"
-    with hold(home.keeper_lock, f"the keeper of {home.project}", kind="running", hint=hint):
+    with hold(home.keeper_lock, f"Another `segue up` of {home.project}", kind="running", hint=hint):
         listener = bind_listener(config.bind)
         address = bound_address(config.bind, listener)
         click.echo(f"listening on {address}, project {home.project}", err=True)

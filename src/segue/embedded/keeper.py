@@ -163,7 +163,7 @@ class Keeper:
     async def _recover(self) -> tuple[Record, tuple[str, ...]]:
         """Come to rest, whatever the last executor was doing when it ended."""
         record = self.home.read_record()
-        with hold(self.home.lock, "recover", hint=LOCK_HINT):
+        with hold(self.home.lock, "A recovery", hint=LOCK_HINT):
             if record.phase is not Phase.REST:
                 write_interrupted_receipt(self.site, record)
             self.home.write_record(record.settle())
@@ -247,7 +247,7 @@ class Keeper:
             return self._prepare(asker).plan.as_dict(), 0
         async with self._my_turn(asker):
             run = self._prepare(asker)
-            with hold(self.home.lock, f"{run.plan.verb} {run.plan.generation}", hint=LOCK_HINT):
+            with hold(self.home.lock, f"The {run.plan.verb} of {run.plan.generation}", hint=LOCK_HINT):
                 receipt = await self._execute(run, asker)
         return receipt.as_dict(), receipt.exit_code
 
@@ -264,15 +264,23 @@ class Keeper:
     @contextlib.asynccontextmanager
     async def _my_turn(self, asker: Asker) -> Any:
         if self._turn.locked() and not asker.args.get("wait"):
-            what = f"{self._run.plan.verb} of {self._run.plan.generation}" if self._run else "Another command"
-            raise Refused(
-                "locked",
-                f"{what} is under way.",
-                evidence=f"asked for by {self._run.by or 'somebody'}" if self._run else "",
-                hint=LOCK_HINT,
-            )
+            raise self._locked()
         async with self._turn:
             yield
+
+    def _locked(self) -> Refused:
+        if self._run is None:
+            return Refused("locked", "Another command is under way.", hint=LOCK_HINT)
+        plan, steps = self._run.plan, self._run.steps
+        done = (
+            f"its last step, {steps[-1]['name']}, is {steps[-1]['status']}" if steps else "it has just begun"
+        )
+        return Refused(
+            "locked",
+            f"The {plan.verb} of {plan.generation} is under way.",
+            evidence=f"asked for by {self._run.by or 'segue up'}; {done}",
+            hint=LOCK_HINT,
+        )
 
     def _cancel(self, asker: Asker) -> None:
         if asker in self._followers:
