@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
 
 
 def parse_duration(text: str) -> float:
@@ -22,8 +22,9 @@ def parse_duration(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """`seconds` for people: ``"84 ms"``, ``"3.2 s"``, ``"2 m 05 s"``."""
-    if seconds < 1:
+    if round(seconds * 1000) < 1000:  # noqa: PLR2004 - what would be shown as 1000 ms is shown as 1.0 s
         return f"{seconds * 1000:.0f} ms"
+    seconds = round(seconds, 1)
     if seconds < 120:  # noqa: PLR2004 - two minutes: where seconds alone stop being easy to read
         return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} m {int(seconds % 60):02d} s"

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 NO_REVISION = "tree"
 
-_RELEASE = re.compile(r"\d{8}T\d{6}-[0-9a-z]{1,40}")
-_GENERATION = re.compile(r"(\d{8}T\d{6}-[0-9a-z]{1,40})\.([1-9]\d{0,8})")
+_RELEASE = re.compile(r"\d{8}T\d{6}-[0-9a-z]{1,40}", re.ASCII)
+_GENERATION = re.compile(r"(\d{8}T\d{6}-[0-9a-z]{1,40})\.([1-9]\d{0,8})", re.ASCII)
 
 
 def new_release_id(now: datetime, revision: str, taken: Container[str]) -> str:
