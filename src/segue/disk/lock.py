@@ -1,4 +1,7 @@
-"""A lock with an owner. The kernel's flock is the proof of death: it goes with its holder, however it ends."""
+"""A lock with an owner. The kernel's lock is the proof of death: it goes with its holder, however it ends.
+
+It is an open file description's lock, because those can be asked about without being taken for an instant.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ import fcntl
 import getpass
 import json
 import os
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from segue.core.errors import Refused
+
+_FLOCK = struct.Struct("hhqqi0q")
 
 
 @contextlib.contextmanager
@@ -28,13 +34,15 @@ def hold(path: Path, what: str, *, kind: str = "locked", hint: str = "") -> Iter
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor, fcntl.F_OFD_SETLK)
         except BlockingIOError:
             raise _locked(_owner(descriptor), kind, hint) from None
         dead = _owner(descriptor)
         _write(descriptor, {"what": what, "pid": os.getpid(), "user": _user(), "since": _now()})
-        yield dead
-        _write(descriptor, None)
+        try:
+            yield dead
+        finally:
+            _write(descriptor, None)
     finally:
         os.close(descriptor)
 
@@ -46,12 +54,15 @@ def is_held(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return _lock(descriptor, fcntl.F_OFD_GETLK) != fcntl.F_UNLCK
     finally:
         os.close(descriptor)
-    return False
+
+
+def _lock(descriptor: int, command: int) -> int:
+    """Take the whole file, or ask who has it, by fcntl(2)'s `command`; the type of lock that it answers."""
+    answer = fcntl.fcntl(descriptor, command, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    return int(_FLOCK.unpack(answer)[0])
 
 
 def _locked(owner: dict[str, Any] | None, kind: str, hint: str) -> Refused:
@@ -68,7 +79,7 @@ def _locked(owner: dict[str, Any] | None, kind: str, hint: str) -> Refused:
 def _owner(descriptor: int) -> dict[str, Any] | None:
     try:
         document = json.loads(os.pread(descriptor, 65536, 0) or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"what": "something unreadable"}
     return document if isinstance(document, dict) else None
 
