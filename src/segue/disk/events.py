@@ -14,11 +14,17 @@ Event = dict[str, Any]
 def append_event(path: Path, event: Event) -> None:
     """Append `event` as one line, in one write, so that lines of two writers never mix."""
     line = json.dumps(event, ensure_ascii=False) + "\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, line.encode())
+        # on the line that a crash cut short it would be lost with it
+        os.write(descriptor, (_line_end(descriptor) + line).encode())
     finally:
         os.close(descriptor)
+
+
+def _line_end(descriptor: int) -> str:
+    size = os.fstat(descriptor).st_size
+    return "\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else ""
 
 
 def read_events(path: Path) -> Iterator[Event]:
@@ -31,7 +37,7 @@ def read_events(path: Path) -> Iterator[Event]:
         for line in file:
             try:
                 event = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(event, dict):
                 yield event
