@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -150,15 +151,15 @@ class Home:
         """The short folder for sockets: only this user can enter it.
 
         Raises:
-            Refused: somebody else made a folder of that name.
+            Refused: it can't be made, or something else has that name.
         """
         base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
         digest = hashlib.sha256(os.fsencode(self.project)).hexdigest()[:12]
         folder = base / f"segue-{os.getuid()}" / digest
         for path in (folder.parent, folder):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            status = path.lstat()
-            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+            with contextlib.suppress(OSError):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_private(path):
                 raise Refused(
                     "unsafe",
                     f"{path} is not a folder that only this user can enter.",
@@ -166,6 +167,14 @@ class Home:
                     hint="remove it, or set XDG_RUNTIME_DIR to a folder of your own",
                 )
         return folder
+
+
+def _is_private(path: Path) -> bool:
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 def _who_owns(path: Path) -> str:
