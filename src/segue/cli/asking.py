@@ -24,7 +24,7 @@ def deploy_by_keeper(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
         document, code = _follow(conversation, progress.show)
     if as_json:
         print_json(document)
-    elif "steps" in document:
+    elif "seconds" in document:
         show_receipt(document)
     elif document.get("error"):
         show_error(error_from_dict(document["error"], code))
@@ -41,7 +41,7 @@ def _follow(conversation: Conversation, on_event: Callable[[Event], None]) -> An
 def _interrupted(conversation: Conversation, on_event: Callable[[Event], None]) -> Answer:
     if conversation.committed:
         click.echo("committed; the drain goes on without this terminal (see `segue history`)", err=True)
-        return {"ok": True}, 0
+        return conversation.so_far(), 0
     click.echo("taking it back; Ctrl-C again only stops following", err=True)
     conversation.cancel()
     try:

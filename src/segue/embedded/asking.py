@@ -21,6 +21,7 @@ from segue.embedded.protocol import decode, encode
 CONNECT_TIMEOUT = 10.0
 SUCCESSOR_TIMEOUT = 120.0
 POLL = 0.1
+PLAN_KEYS = ("verb", "app", "target", "strategy", "release", "generation", "previous")
 
 Answer = tuple[dict[str, Any], int]
 
@@ -33,6 +34,8 @@ class Conversation:
         self._socket = connect(home)
         self._lines = self._socket.makefile("rb")
         self._deploy: str | None = None
+        self._plan: Event = {}
+        self._steps: list[Event] = []
         self.committed = False
         self._send({"version": __version__, "verb": verb, "args": args, "by": _user()})
 
@@ -54,6 +57,11 @@ class Conversation:
         """Ask for the deploy to be taken back."""
         self._send({"verb": "cancel"})
 
+    def so_far(self) -> dict[str, Any]:
+        """What is known of a committed deploy that is not followed to its end, in the form of its receipt."""
+        plan = {key: self._plan.get(key) for key in PLAN_KEYS}
+        return {"ok": True, **plan, "steps": self._steps, "traffic": None, "error": None}
+
     def close(self) -> None:
         """Stop following; the deploy goes on."""
         self._lines.close()
@@ -71,6 +79,10 @@ class Conversation:
 
     def _remember(self, event: Event) -> None:
         self._deploy = event.get("deploy", self._deploy)
+        if event.get("event") == "begin":
+            self._plan = event
+        if event.get("event") == "step" and event["status"] != "running":
+            self._steps.append({key: event[key] for key in ("name", "status", "seconds", "detail")})
         if event.get("name") == "commit" and event.get("status") == "done":
             self.committed = True
 

@@ -19,7 +19,7 @@ from segue.build.source import resolve_source
 from segue.config.load import load_config
 from segue.config.schema import AppConfig
 from segue.core.address import Address
-from segue.core.errors import Refused, SegueError, Stranded, UsageError
+from segue.core.errors import Interrupted, Refused, SegueError, Stranded, UsageError
 from segue.core.ids import new_release_id, release_of
 from segue.core.record import Phase, Record
 from segue.deploy.apply import apply_record
@@ -69,6 +69,7 @@ class Keeper:
         self.masters = Masters(self.home, self.listener.fileno(), self.environ)
         self.site = Site(self.home, self.masters, SystemClock(), self.address, self.environ, self._say)
         self._turn = asyncio.Lock()
+        self._leaving = False
         self._live_changed = asyncio.Event()
         self._followers: list[Asker] = []
         self._run: Run | None = None
@@ -140,6 +141,7 @@ class Keeper:
 
     async def _stop(self) -> int:
         """Drain everything and leave."""
+        self._leaving = True
         self._cancel_deploy()
         if self._deploying is not None:
             await asyncio.wait((self._deploying,))
@@ -265,8 +267,29 @@ class Keeper:
     async def _my_turn(self, asker: Asker) -> Any:
         if self._turn.locked() and not asker.args.get("wait"):
             raise self._locked()
-        async with self._turn:
+        asker.queued = asyncio.current_task()
+        try:
+            await self._turn.acquire()
+        except asyncio.CancelledError:
+            raise Interrupted(
+                "interrupted", "Interrupted before its turn came; nothing was touched."
+            ) from None
+        finally:
+            asker.queued = None
+        try:
+            self._refuse_when_leaving()
             yield
+        finally:
+            self._turn.release()
+
+    def _refuse_when_leaving(self) -> None:
+        if self._leaving:
+            raise Refused(
+                "leaving",
+                "The keeper is draining, and leaves.",
+                evidence=f"pid {os.getpid()} was told to stop",
+                hint="start `segue up` again; it makes a release of the project as it is",
+            )
 
     def _locked(self) -> Refused:
         if self._run is None:
@@ -285,6 +308,8 @@ class Keeper:
     def _cancel(self, asker: Asker) -> None:
         if asker in self._followers:
             self._cancel_deploy()
+        elif asker.queued is not None:
+            asker.queued.cancel()
 
     def _cancel_deploy(self) -> None:
         """Ask for the deploy to be taken back; what is committed, or coming to rest already, is not."""
