@@ -63,10 +63,17 @@ class Outcome:
         return document
 
 
-def segue(folder: Path, *words: str, timeout: float = 180.0, env: dict[str, str] | None = None) -> Outcome:
-    """Run one segue command in `folder`."""
+def segue(
+    folder: Path,
+    *words: str,
+    timeout: float = 180.0,
+    env: dict[str, str] | None = None,
+    prefix: tuple[str, ...] = (),
+) -> Outcome:
+    """Run one segue command in `folder`, by the command `prefix` where one is given."""
+    argv = (*prefix, *SEGUE, *words)
     done = subprocess.run(
-        (*SEGUE, *words), cwd=folder, capture_output=True, text=True, timeout=timeout, check=False, env=env
+        argv, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False, env=env
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 
