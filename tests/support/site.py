@@ -193,7 +193,8 @@ def serving(
 
 def _is_up(site: Site) -> bool:
     assert site.process.poll() is None, f"segue up ended with {site.process.returncode}:\n{site.keeper_log()}"
-    return site.home.read_keeper() is not None and site.at_rest()
+    keeper = site.home.read_keeper()
+    return keeper is not None and keeper["parent"] == site.process.pid and site.at_rest()
 
 
 def _end(site: Site) -> None:

@@ -18,7 +18,7 @@ from segue.core.address import Address
 from segue.core.errors import Refused, UsageError
 
 BACKLOG = 2048
-_LISTENING = "0A"
+_LISTENING, _ACCEPTS = "0A", 1 << 16
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -152,7 +152,8 @@ def _plain(ip: _Ip) -> _Ip:
 def _unix_inode(path: str) -> str | None:
     for line in Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
         fields = line.split(maxsplit=7)
-        if fields[-1] == path:
+        # connections to it, ours of a moment ago among them, have its path too
+        if fields[-1] == path and int(fields[3], 16) & _ACCEPTS:
             return fields[6]
     return None
 
