@@ -25,7 +25,7 @@ def snapshot(source: Source, project: Path, release: Path, shared: Iterable[str 
     Raises:
         Failed: a link leads out of the tree, or a file can't be read.
     """
-    links = (*LINKED, *map(str, shared))
+    links = tuple(dict.fromkeys((*LINKED, *map(str, shared))))
     release.mkdir(parents=True)
     if source.commit is not None:
         _export(source, release)
@@ -93,7 +93,7 @@ def _copy(folder: Path, path: PurePosixPath, release: Path) -> None:
             target.symlink_to(os.readlink(source))
         elif stat.S_ISREG(mode):
             shutil.copy2(source, target)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return  # git still lists a file that was deleted
     except OSError as error:
         raise Failed("snapshot", f"{source} can't be copied: {error.strerror}.") from error
@@ -124,6 +124,7 @@ def _export(source: Source, release: Path) -> None:
         try:
             with tarfile.open(fileobj=git.stdout, mode="r|") as archive:
                 archive.extractall(release, filter="tar")
+            git.stdout.read()  # the padding after the archive's end: git must not meet a closed pipe
         except (tarfile.TarError, OSError) as error:
             raise Failed("snapshot", f"{source.describe()} can't be exported: {error}.") from error
     if git.returncode != 0:
@@ -144,7 +145,8 @@ def _link_shared(project: Path, release: Path, links: Iterable[str]) -> None:
         if link == "instance" and not (project / link).exists() and _uses_instance(release):
             # the app would make it inside the release, and its data would stay behind there
             (project / link).mkdir()
-        if (project / link).exists():
+        # what lies in a folder that is linked is there already
+        if (project / link).exists() and not (release / link).exists():
             (release / link).parent.mkdir(parents=True, exist_ok=True)
             (release / link).symlink_to(project / link)
 

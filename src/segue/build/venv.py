@@ -18,6 +18,7 @@ Say = Callable[[str], None]
 EVIDENCE_LINES = 30
 
 _INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]?\s*(\S+)", re.MULTILINE)
+_LOCAL = re.compile(r"^(\S+) @ file:", re.MULTILINE)
 
 
 def choose_python(project: Path, release: Path, configured: str | None) -> tuple[Path, bool]:
@@ -108,7 +109,12 @@ class _Uv:
         return _call(argv).returncode == 0
 
     def install(self, requirements: Path) -> None:
-        _run(*self._pip("install", "--compile-bytecode", "--requirement", str(requirements)))
+        argv = self._pip("install", "--compile-bytecode", "--requirement", str(requirements))
+        _run(*argv, folder=requirements.parent)
+        # uv takes a package's folder for unchanged while its pyproject.toml is
+        local = _LOCAL.findall(self.freeze())
+        if local:
+            _run(*argv, *(f"--reinstall-package={name}" for name in local), folder=requirements.parent)
 
     def freeze(self) -> str:
         return _run(*self._pip("freeze"))
@@ -130,7 +136,8 @@ class _Pip:
         return _call(self._pip("install", "--quiet", "--no-deps", "--requirement", str(pins))).returncode == 0
 
     def install(self, requirements: Path) -> None:
-        _run(*self._pip("install", "--quiet", "--requirement", str(requirements)))
+        argv = self._pip("install", "--quiet", "--requirement", str(requirements))
+        _run(*argv, folder=requirements.parent)
 
     def freeze(self) -> str:
         return _run(*self._pip("freeze"))
@@ -139,8 +146,8 @@ class _Pip:
         return (str(self.venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", *words)
 
 
-def _run(*argv: str) -> str:
-    done = _call(argv)
+def _run(*argv: str, folder: Path | None = None) -> str:
+    done = _call(argv, folder)
     if done.returncode != 0:
         words = " ".join(word for word in argv[1:3] if not word.startswith("-"))
         raise Failed(
@@ -152,6 +159,8 @@ def _run(*argv: str) -> str:
     return done.stdout
 
 
-def _call(argv: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def _call(argv: tuple[str, ...], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
-    return subprocess.run(argv, capture_output=True, text=True, check=False, env=env, errors="replace")
+    return subprocess.run(
+        argv, cwd=folder, capture_output=True, text=True, check=False, env=env, errors="replace"
+    )
