@@ -38,7 +38,7 @@ class Words:
         code: its exit code.
         kind: the error's.
         message: a part of the sentence.
-        evidence: a part of the evidence; empty where the sentence says it all.
+        evidence: a part of the evidence.
         hint: a part of the hint.
         config: the project's segue.toml; None leaves the good one.
     """
@@ -65,37 +65,73 @@ COMMANDS: dict[str, Words] = {
         ("deploy", "--rev", "v9"), 2, "revision", "There is no revision 'v9' in ", "git", "git log"
     ),
     "path_that_is_no_folder": Words(
-        ("deploy", "--path", "wsgi.py"), 2, "path", "wsgi.py is not a folder.", "", "--path"
+        ("deploy", "--path", "wsgi.py"),
+        2,
+        "path",
+        "wsgi.py is not a folder.",
+        "a file of that name",
+        "--path",
     ),
     "path_that_is_not_there": Words(
-        ("deploy", "--path", "nowhere"), 2, "path", "nowhere is not a folder.", "", "--path"
+        ("deploy", "--path", "nowhere"),
+        2,
+        "path",
+        "nowhere is not a folder.",
+        "nothing of that name",
+        "--path",
     ),
     "unknown_strategy": Words(
-        ("deploy", "--strategy", "hope"), 3, "strategy", "only the strategy handoff", "", "blue-green"
+        ("deploy", "--strategy", "hope"),
+        3,
+        "strategy",
+        "only the strategy handoff",
+        "asked for: hope",
+        "blue-green",
     ),
-    "unknown_target": Words(("deploy", "mars"), 2, "target", "There is no target 'mars'.", "", "local"),
+    "unknown_target": Words(
+        ("deploy", "mars"), 2, "target", "There is no target 'mars'.", "known targets: local", "local"
+    ),
     "rollback_with_nothing_to_go_back_to": Words(
-        ("rollback",), 3, "no_release", "no good release to go back to", "", "segue releases"
+        ("rollback",), 3, "no_release", "no good release to go back to", "-tree  good", "segue releases"
     ),
     "rollback_to_unknown": Words(
-        ("rollback", "--to", "20200101T000000-tree"), 2, "release", "There is no release", "-tree",
+        ("rollback", "--to", "20200101T000000-tree"),
+        2,
+        "release",
+        "There is no release",
+        "-tree  good",
         "segue releases",
     ),
     "unknown_receipt": Words(
-        ("receipt", "20200101T000000-tree"), 2, "receipt", "There is no receipt", "", "segue history"
+        ("receipt", "20200101T000000-tree"),
+        2,
+        "receipt",
+        "There is no receipt",
+        "the newest is ",
+        "segue history",
     ),
     "several_config_problems": Words(
-        ("deploy",), 2, "config", "segue.toml has 3 problems.",
-        'app.wrokers: unknown key; did you mean "workers"?\napp.watch: ', "mend", THREE_PROBLEMS,
+        ("deploy",),
+        2,
+        "config",
+        "segue.toml has 3 problems.",
+        'app.wrokers: unknown key; did you mean "workers"?\napp.watch: ',
+        "mend",
+        THREE_PROBLEMS,
     ),
     "wrong_type": Words(
-        ("restart",), 2, "config", "segue.toml has 1 problem.",
-        'app.workers: should be a whole number, got "many"', "mend", '[app]\nworkers = "many"\n',
+        ("restart",),
+        2,
+        "config",
+        "segue.toml has 1 problem.",
+        'app.workers: should be a whole number, got "many"',
+        "mend",
+        '[app]\nworkers = "many"\n',
     ),
     "no_toml": Words(
         ("deploy",), 2, "config", "segue.toml is not valid TOML.", "line 1", "mend", "workers = = 2\n"
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -187,7 +187,7 @@ def test_a_damaged_record_is_not_touched(folder: Path, damaged: str) -> None:
     record.write_text(damaged)
     demand(
         up_refused(folder, 5, "--bind", "127.0.0.1:0").err,
-        f"error: {record} is damaged: ",
+        f"error: {record} is damaged.\n",
         "\n\nhint: nothing was touched; what serves still serves.",
     )
     assert record.read_text() == damaged

@@ -116,8 +116,8 @@ def demand_untouched(folder: Path, code: int, *words: str, **options: Any) -> di
     assert on_disk(folder) == before
     assert told.document["ok"] is False
     error: dict[str, Any] = told.document["error"]
-    assert error["message"].endswith(".")
-    assert f"error: {error['message']}\n" in shown.err
+    demand_good_error(error)
+    demand_shown(error, shown.err)
     assert shown.out == ""
     return error
 

@@ -47,7 +47,9 @@ def resolve_source(folder: Path, revision: str | None) -> Source:
         Refused: git would not work there.
     """
     if not folder.is_dir():
-        raise UsageError("path", f"{folder} is not a folder.", hint="--path takes the folder to deploy")
+        found = "there is a file of that name" if folder.exists() else "there is nothing of that name"
+        hint = "--path takes the folder to deploy"
+        raise UsageError("path", f"{folder} is not a folder.", evidence=found, hint=hint)
     if revision is not None:
         commit = _commit(folder, revision)
         return Source(folder, commit=commit, revision=commit[:SHORT], git=True)

@@ -159,7 +159,8 @@ def receipt(deploy: str | None, *, as_json: bool) -> None:
     wanted = [path for path in files if deploy in (None, path.stem, release_of(path.stem))]
     if not wanted:
         what = "Nothing was deployed yet." if deploy is None else f"There is no receipt {deploy!r}."
-        raise UsageError("receipt", what, hint="`segue history` lists all of them")
+        newest = f"the newest is {files[0].stem}" if files else f"looked in {home_here().root / 'receipts'}"
+        raise UsageError("receipt", what, evidence=newest, hint="`segue history` lists all of them")
     document = read_json(wanted[0])
     if as_json:
         print_json(document)

@@ -26,5 +26,6 @@ def check_target(target: str | None) -> None:
         raise UsageError(
             "target",
             f"There is no target {target!r}.",
+            evidence="known targets: local",
             hint="only `local`, the embedded keeper, is there for now",
         )

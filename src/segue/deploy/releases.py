@@ -74,6 +74,7 @@ class Releases:
             raise Refused(
                 "no_release",
                 "There is no good release to go back to.",
+                evidence=self._listed(),
                 hint="`segue releases` lists what is on disk; `segue rollback --to RELEASE` takes any that was built",
             )
         return max(good, key=lambda release: (self.read(release).get("live_at", ""), release))
@@ -81,15 +82,22 @@ class Releases:
     def _wished(self, wish: str, live: str | None) -> str:
         known = self.home.releases()
         if wish not in known:
-            evidence = "\n".join(known) or "no releases"
-            raise UsageError(
-                "release", f"There is no release {wish!r}.", evidence=evidence, hint="`segue releases`"
-            )
+            hint = "name one of these; `segue releases` tells more of them"
+            raise UsageError("release", f"There is no release {wish!r}.", evidence=self._listed(), hint=hint)
         if wish == live:
-            raise Refused("live", f"{wish} is live already.", hint="`segue restart` starts it anew")
+            evidence = f"live since {self.read(wish).get('live_at')}"
+            hint = "`segue restart` starts it anew"
+            raise Refused("live", f"{wish} is live already.", evidence=evidence, hint=hint)
         if self.read(wish)["state"] in (State.BUILDING, State.FAILED):
-            raise Refused("unfit", f"{wish} could not be built, so it can't serve.", hint="`segue releases`")
+            hint = "name one that is good, or only ready"
+            raise Refused(
+                "unfit", f"{wish} could not be built, so it can't serve.", evidence=self._listed(), hint=hint
+            )
         return wish
+
+    def _listed(self) -> str:
+        lines = (f"{release}  {self.read(release).get('state')}" for release in self.home.releases())
+        return "\n".join(lines) or "no releases"
 
     def sweep(self) -> list[str]:
         """Take away what a build that died left behind; the releases that it took."""

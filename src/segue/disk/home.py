@@ -124,7 +124,8 @@ class Home:
         except ValueError as error:
             raise Stranded(
                 "record",
-                f"{path} is damaged: {error}.",
+                f"{path} is damaged.",
+                evidence=str(error),
                 hint="nothing was touched; what serves still serves. Move the file away and run `segue up` again",
             ) from error
 

@@ -345,6 +345,7 @@ class Keeper:
             raise Refused(
                 "strategy",
                 f"The embedded keeper knows only the strategy {HANDOFF}.",
+                evidence=f"asked for: {args['strategy'][:40]}",
                 hint="blue-green needs a front before the app: it comes with server targets",
             )
         if asker.verb not in ("up", "deploy"):
@@ -359,7 +360,10 @@ class Keeper:
     def _prepare_start(self, asker: Asker, config: AppConfig, record: Record) -> Run:
         releases = self.site.releases
         if record.live is None:
-            raise Refused("no_live", "Nothing is live yet.", hint="deploy first")
+            hint = "wait until `segue up` says that it serves"
+            raise Refused(
+                "no_live", "Nothing is live yet.", evidence=f"phase: {record.phase.value}", hint=hint
+            )
         if asker.verb == "restart":
             release = release_of(record.live)
         else:
