@@ -78,8 +78,11 @@ class Masters:
         async with self._spawning:
             generation = self.generation(name)
             master = generation.master()
-            if master is not None and master.alive() and not generation.told_to_leave():
-                return
+            if master is not None and master.alive():
+                if not generation.told_to_leave():
+                    return
+                # whoever told it may have died before it could signal, and it is forgotten from here on
+                master.signal(signal.SIGTERM)
             generation.forget()
             await _until_remembered(generation, self._launch(generation))
 

@@ -1,0 +1,257 @@
+"""One contract for both forms of `Processes`: in memory, and Gunicorn masters on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from tests.support.apps import make_app
+from tests.support.in_memory import Machine
+from tests.support.site import until
+
+from segue.config.schema import AppConfig
+from segue.core.address import parse_address
+from segue.core.errors import Failed
+from segue.core.record import Phase, Record
+from segue.deploy.apply import apply_record
+from segue.deploy.converge import Standing
+from segue.deploy.seams import Processes
+from segue.disk.home import Home
+from segue.disk.processes import ProcessId
+from segue.embedded.listener import bind_listener
+from segue.embedded.masters import Masters
+from segue.run.gunicorn import start_document
+
+RELEASE = "20261121T013455-8c1f2e9"
+OLD, NEW, BROKEN = (f"{RELEASE}.{number}" for number in (1, 2, 3))
+HELD, SERVING, LEAVING = Standing.HELD, Standing.SERVING, Standing.LEAVING
+CONFIG = {"name": "tiny", "check": "/healthz", "workers": 2, "ready_timeout": "20s", "drain_timeout": "10s"}
+
+do = asyncio.run
+
+
+class Bench(Protocol):
+    """A form of `Processes`, and what a test does to its generations behind its back."""
+
+    @property
+    def processes(self) -> Processes: ...
+
+    def crash(self, generation: str) -> None: ...
+
+    def begin_to_leave(self, generation: str) -> None: ...
+
+
+@dataclass
+class InMemory:
+    processes: Machine = field(default_factory=lambda: Machine(broken={BROKEN}))
+
+    def crash(self, generation: str) -> None:
+        self.processes.crash(generation)
+
+    def begin_to_leave(self, generation: str) -> None:
+        self.processes.standing[generation] = LEAVING
+
+
+@dataclass
+class Real:
+    home: Home
+    processes: Masters
+
+    def prepare(self, generation: str, module: str) -> None:
+        document = start_document(
+            AppConfig.model_validate(CONFIG),
+            parse_address("127.0.0.1:0"),
+            generation=generation,
+            folder=self.home.generation(generation),
+            project=self.home.project,
+            release=self.home.project,
+            python=Path(sys.executable),
+            module=module,
+            environ=os.environ,
+        )
+        self.processes.generation(generation).prepare(document)
+
+    def master(self, generation: str) -> ProcessId:
+        master = self.processes.generation(generation).master()
+        assert master is not None
+        return master
+
+    def crash(self, generation: str) -> None:
+        self.processes.kill(generation)
+        until(lambda: generation not in self.processes.observe(), what="its end")
+
+    def begin_to_leave(self, generation: str) -> None:
+        self.processes.generation(generation).tell("leaving")
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Real]:
+    make_app(tmp_path, version="v1")
+    home = Home(tmp_path)
+    home.create()
+    with bind_listener(parse_address("127.0.0.1:0")) as listener:
+        bench = Real(home, Masters(home, listener.fileno(), os.environ))
+        for name, module in ((OLD, "wsgi:app"), (NEW, "wsgi:app"), (BROKEN, "missing:app")):
+            bench.prepare(name, module)
+        yield bench
+        for name in bench.processes.observe():
+            bench.processes.kill(name)
+        until(lambda: not bench.processes.observe(), what="the end of all masters")
+
+
+@pytest.fixture(params=["in memory", "real"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    made: Bench = InMemory() if request.param == "in memory" else request.getfixturevalue("real")
+    return made
+
+
+@pytest.fixture
+def processes(bench: Bench) -> Processes:
+    return bench.processes
+
+
+def start(processes: Processes, *generations: str) -> None:
+    """Start each, and wait until all its workers are ready."""
+    for name in generations:
+        do(processes.spawn(name))
+        do(processes.first_ready(name))
+        do(processes.all_ready(name))
+
+
+def serve(processes: Processes, *generations: str) -> None:
+    """Start each, and let it go."""
+    start(processes, *generations)
+    for name in generations:
+        processes.go(name)
+
+
+def test_what_was_not_started_is_not_there(processes: Processes) -> None:
+    assert processes.observe() == {}
+
+
+def test_what_was_started_holds_until_it_is_told_to_go(processes: Processes) -> None:
+    start(processes, NEW)
+    assert processes.observe() == {NEW: HELD}
+    for _ in range(2):
+        processes.go(NEW)
+        assert processes.observe() == {NEW: SERVING}
+
+
+def test_starting_what_runs_changes_nothing(processes: Processes) -> None:
+    start(processes, NEW)
+    start(processes, NEW)
+    assert processes.observe() == {NEW: HELD}
+    processes.go(NEW)
+    start(processes, NEW)
+    assert processes.observe() == {NEW: SERVING}
+
+
+def test_what_is_discarded_is_gone_and_the_others_stay(processes: Processes) -> None:
+    serve(processes, OLD)
+    start(processes, NEW)
+    for _ in range(2):
+        do(processes.discard(NEW))
+        assert processes.observe() == {OLD: SERVING}
+
+
+def test_what_is_drained_is_gone_and_the_others_stay(processes: Processes) -> None:
+    serve(processes, OLD, NEW)
+    for _ in range(2):
+        do(processes.drain(OLD))
+        assert processes.observe() == {NEW: SERVING}
+
+
+def test_what_was_discarded_holds_when_it_is_started_again(processes: Processes) -> None:
+    start(processes, NEW)
+    do(processes.discard(NEW))
+    start(processes, NEW)
+    assert processes.observe() == {NEW: HELD}
+
+
+@pytest.mark.parametrize("told_to_go", [False, True])
+def test_a_crash_is_seen_and_go_outlives_it(bench: Bench, told_to_go: bool) -> None:
+    start(bench.processes, NEW)
+    if told_to_go:
+        bench.processes.go(NEW)
+    bench.crash(NEW)
+    assert bench.processes.observe() == {}
+    start(bench.processes, NEW)
+    assert bench.processes.observe() == {NEW: SERVING if told_to_go else HELD}
+
+
+def test_what_begins_to_leave_can_be_started_again(bench: Bench) -> None:
+    serve(bench.processes, NEW)
+    bench.begin_to_leave(NEW)
+    assert bench.processes.observe() == {NEW: LEAVING}
+    start(bench.processes, NEW)
+    assert bench.processes.observe() == {NEW: SERVING}
+
+
+def test_what_cannot_get_ready_says_so_and_can_be_taken_away(processes: Processes) -> None:
+    do(processes.spawn(BROKEN))
+    with pytest.raises(Failed):
+        do(processes.first_ready(BROKEN))
+    with pytest.raises(Failed):
+        do(processes.all_ready(BROKEN))
+    do(processes.discard(BROKEN))
+    assert processes.observe() == {}
+
+
+def test_a_record_is_applied_from_the_switch_to_the_end(processes: Processes) -> None:
+    record = Record(live=OLD)
+    do(apply_record(record, processes))
+    record = record.begin(NEW)
+    for phase, standing in ((Phase.BOOT, HELD), (Phase.SWITCH, SERVING), (Phase.WATCH, SERVING)):
+        record = record.at(phase)
+        do(apply_record(record, processes))
+        assert processes.observe() == {OLD: SERVING, NEW: standing}
+    do(apply_record(record.commit(), processes))
+    assert processes.observe() == {NEW: SERVING}
+
+
+def test_where_live_cannot_be_started_what_serves_is_not_taken_away(processes: Processes) -> None:
+    serve(processes, OLD)
+    with pytest.raises(Failed):
+        do(apply_record(Record(live=BROKEN), processes))
+    assert processes.observe()[OLD] is SERVING
+
+
+# what only processes have
+
+
+def test_a_second_start_is_the_same_process(real: Real) -> None:
+    start(real.processes, NEW)
+    master = real.master(NEW)
+    start(real.processes, NEW)
+    assert real.master(NEW) == master
+
+
+def test_starting_what_leaves_does_not_leave_the_leaving_one_behind(real: Real) -> None:
+    serve(real.processes, NEW)
+    leaving = real.master(NEW)
+    real.begin_to_leave(NEW)
+    start(real.processes, NEW)
+    assert real.master(NEW) != leaving
+    until(lambda: not leaving.alive(), what="the end of the leaving master")
+
+
+def test_a_master_that_does_not_listen_is_killed_at_its_deadline(real: Real) -> None:
+    start(real.processes, NEW)
+    real.master(NEW).signal(signal.SIGSTOP)
+    do(real.processes.discard(NEW))
+    assert real.processes.observe() == {}
+
+
+def test_a_successor_finds_the_masters_of_its_predecessor(real: Real) -> None:
+    serve(real.processes, OLD)
+    start(real.processes, NEW)
+    with bind_listener(parse_address("127.0.0.1:0")) as listener:
+        successor = Masters(real.home, listener.fileno(), os.environ)
+        assert successor.observe() == {OLD: SERVING, NEW: HELD}
