@@ -324,16 +324,30 @@ def post_fork(server, worker):
     faulthandler.dump_traceback_later(START["ready_timeout"])
 
 
-def _set_linger():
-    """How long a stopping gthread worker still answers on connections kept alive: Gunicorn has it as a constant."""
+def _leave_gently(worker):
+    """Give every connection kept alive its whole linger when a gthread worker stops.
+
+    Gunicorn has the linger as a constant, and its one loop waits up to 2 s for each client it has answered to
+    close its side too: a few slow ones used up the linger of all the others, whose requests were then reset.
+    """
     gthread = sys.modules.get("gunicorn.workers.gthread")
-    if hasattr(gthread, "STOP_KEEPALIVE_LINGER"):
-        gthread.STOP_KEEPALIVE_LINGER = START["linger"]
+    if not hasattr(gthread, "STOP_KEEPALIVE_LINGER"):
+        return
+    gthread.STOP_KEEPALIVE_LINGER = START["linger"]
+    close = gthread.TConn.close
+
+    def close_aside(connection, graceful=False):
+        if worker.alive or not graceful:
+            close(connection, graceful)
+        else:
+            threading.Thread(target=close, args=(connection, True)).start()
+
+    gthread.TConn.close = close_aside
 
 
 def post_worker_init(worker):
     THEIRS["post_worker_init"](worker)
-    _set_linger()
+    _leave_gently(worker)
     faulthandler.cancel_dump_traceback_later()
     COUNTERS.append(Counters(os.path.join(FOLDER, f"counters.{worker.pid}"), worker.cfg.threads + 1))
     _hold(worker)
