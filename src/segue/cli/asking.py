@@ -47,4 +47,9 @@ def _interrupted(conversation: Conversation, on_event: Callable[[Event], None]) 
     try:
         return conversation.answer(on_event)
     except KeyboardInterrupt:
-        raise Interrupted("detached", "Stopped following; the keeper takes the deploy back.") from None
+        raise Interrupted(
+            "detached",
+            "Stopped following; the keeper takes the deploy back.",
+            evidence="a second Ctrl-C came before it had",
+            hint="`segue history` tells how it ended",
+        ) from None

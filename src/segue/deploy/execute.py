@@ -42,9 +42,7 @@ async def _carry_out(run: Run) -> SegueError | None:
         for step in run.plan.steps:
             await _take(run, step)
     except asyncio.CancelledError:
-        error: SegueError = Interrupted(
-            "interrupted", "Interrupted, and taken back.", hint="the old release serves"
-        )
+        error: SegueError = _interrupted(run)
     except SegueError as failure:
         error = failure
     except OSError as failure:
@@ -54,6 +52,13 @@ async def _carry_out(run: Run) -> SegueError | None:
     else:
         return None
     return _forgive(run, error)
+
+
+def _interrupted(run: Run) -> Interrupted:
+    step = f"its last step was {run.steps[-1]['name']}" if run.steps else "it had just begun"
+    serves = f"{run.plan.previous} serves" if run.plan.previous else "nothing serves"
+    hint = "`segue deploy` tries again"
+    return Interrupted("interrupted", "Interrupted, and taken back.", evidence=f"{step}; {serves}", hint=hint)
 
 
 def _forgive(run: Run, error: SegueError) -> SegueError | None:

@@ -49,5 +49,6 @@ def _taken_back(record: Record) -> Failed:
     return Failed(
         "executor_died",
         f"The executor died in phase {record.phase.value}, and the deploy was taken back.",
-        hint="what was serving still serves; deploy again",
+        evidence=f"{record.live or 'nothing'} serves",
+        hint="was it killed, or out of memory? `segue deploy` tries again",
     )

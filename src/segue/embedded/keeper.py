@@ -272,7 +272,10 @@ class Keeper:
             await self._turn.acquire()
         except asyncio.CancelledError:
             raise Interrupted(
-                "interrupted", "Interrupted before its turn came; nothing was touched."
+                "interrupted",
+                "Interrupted before its turn came; nothing was touched.",
+                evidence="it waited for another command",
+                hint="that one goes on: `segue status` says how far it is",
             ) from None
         finally:
             asker.queued = None

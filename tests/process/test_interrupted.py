@@ -1,0 +1,243 @@
+"""Two deploys at once, and Ctrl-C: one sentence, the documented exit code, and users notice nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.apps import make_app
+from tests.support.bad import demand_good_error, demand_shown, demand_untouched, processes_of, state_of
+from tests.support.site import Site, configure, demand_no_loss, serving, traffic, until
+
+from segue.core.record import Phase
+
+SLOW_IMPORT = 2.0
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One keeper for all: each test leaves it at rest."""
+    folder = tmp_path_factory.mktemp("interrupted") / "project"
+    make_app(folder, version="v1")
+    configure(folder)
+    with serving(folder) as site:
+        yield site
+
+
+def slow(site: Site, seconds: float = SLOW_IMPORT) -> None:
+    make_app(site.folder, version="slow", import_seconds=seconds)
+
+
+def endless(site: Site) -> None:
+    make_app(site.folder, version="endless", import_hang=True)
+
+
+def in_phase(site: Site, phase: Phase) -> None:
+    until(lambda: site.home.read_record().phase is phase, what=f"phase {phase.value}")
+
+
+@contextlib.contextmanager
+def asked(site: Site, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A segue command that is under way; it has ended when the block has."""
+    with site.ask(*words) as asker:
+        try:
+            yield asker
+        finally:
+            if asker.poll() is None:
+                asker.kill()
+
+
+def ended(asker: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
+    """How the command ended: its exit code, its one document, and what it told people."""
+    out, err = asker.communicate(timeout=60)
+    return asker.returncode, json.loads(out), err
+
+
+def told(asker: subprocess.Popen[str], word: str) -> None:
+    """Read what `asker` tells people up to the line with `word`."""
+    assert asker.stderr is not None
+    assert any(word in line for line in asker.stderr), f"it never said {word!r}"
+
+
+def waits(asker: subprocess.Popen[str]) -> bool:
+    """Whether `asker` waits for an answer: it has a socket, and sleeps."""
+    with contextlib.suppress(OSError):
+        links = [os.readlink(link) for link in Path(f"/proc/{asker.pid}/fd").iterdir()]
+        state = Path(f"/proc/{asker.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "S" and any(link.startswith("socket:") for link in links)
+    return False
+
+
+# two at once
+
+
+def test_a_second_deploy_is_refused_at_once_and_with_wait_it_queues(site: Site) -> None:
+    endless(site)
+    live = site.home.read_record().live
+    with traffic(f"{site.url}/") as load, asked(site, "deploy", "--json") as first:
+        in_phase(site, Phase.IMPORT)
+        candidate = site.home.read_record().candidate
+        for words in (("deploy",), ("restart",), ("recover",)):
+            error = demand_untouched(site.folder, 3, *words)
+            assert error["kind"] == "locked"
+            assert error["message"] == f"The deploy of {candidate} is under way."
+            assert "asked for by " in error["evidence"]
+            assert "its last step, build, is done" in error["evidence"]
+            assert "--wait" in error["hint"]
+        make_app(site.folder, version="second")
+        with asked(site, "deploy", "--wait", "--json") as second:
+            until(lambda: waits(second), what="the second in the queue")
+            assert first.poll() is None
+            first.send_signal(signal.SIGINT)
+            assert ended(first)[0] == 130
+            code, receipt, _ = ended(second)
+    demand_no_loss(load)
+    assert code == 0
+    assert receipt["previous"] == live
+    assert site.at_rest()
+
+
+def test_the_lock_of_a_deploy_that_died_is_nobodys(site: Site) -> None:
+    slow(site)
+    live, controller = site.home.read_record().live, site.controller()
+    with traffic(f"{site.url}/") as load:
+        with asked(site, "deploy", "--json") as first:
+            in_phase(site, Phase.BOOT)
+            controller.signal(signal.SIGKILL)
+            code, receipt, _ = ended(first)
+        assert code == 1
+        demand_good_error(receipt["error"])
+        assert receipt["error"]["kind"] == "executor_died"
+        assert receipt["previous"] == live
+        until(site.at_rest, what="rest")
+        assert site.home.read_record().live == live
+        until(lambda: not processes_of(receipt["generation"]), what="the end of the candidate")
+        make_app(site.folder, version="next")
+        assert site.deploy("--wait")["previous"] == live
+    demand_no_loss(load)
+
+
+# Ctrl-C
+
+
+def test_ctrl_c_before_the_commit_takes_the_deploy_back(site: Site) -> None:
+    slow(site)
+    before = site.home.read_record()
+    with traffic(f"{site.url}/") as load, asked(site, "deploy", "--json") as asker:
+        in_phase(site, Phase.BOOT)
+        asker.send_signal(signal.SIGINT)
+        code, receipt, err = ended(asker)
+    demand_no_loss(load)
+    assert code == 130
+    assert receipt["exit_code"] == 130
+    demand_good_error(receipt["error"])
+    assert receipt["error"]["kind"] == "interrupted"
+    assert "Ctrl-C again only stops following" in err
+    assert site.home.read_record() == before
+    assert site.at_rest()
+    assert state_of(site, receipt) == "bad"
+    until(lambda: not processes_of(receipt["generation"]), what="the end of the candidate")
+    demand_shown(receipt["error"], site.segue("receipt", receipt["generation"]).err)
+
+
+def test_a_second_ctrl_c_only_stops_following(site: Site) -> None:
+    make_app(site.folder, version="hangs", check="hang")
+    before = site.home.read_record()
+    with asked(site, "deploy", "--json") as asker:
+        in_phase(site, Phase.BOOT)
+        asker.send_signal(signal.SIGINT)
+        told(asker, "taking it back")
+        asker.send_signal(signal.SIGINT)
+        code, document, _ = ended(asker)
+    assert code == 130
+    assert document["error"]["kind"] in ("detached", "interrupted")
+    until(site.at_rest, what="rest")
+    assert site.home.read_record() == before
+
+
+def test_ctrl_c_while_it_waits_for_its_turn_gives_the_turn_up(site: Site) -> None:
+    endless(site)
+    before = site.home.read_record()
+    with asked(site, "deploy", "--json") as first:
+        in_phase(site, Phase.IMPORT)
+        with asked(site, "deploy", "--wait", "--json") as second:
+            until(lambda: waits(second), what="the second in the queue")
+            second.send_signal(signal.SIGINT)
+            code, document, _ = ended(second)
+        assert code == 130
+        demand_good_error(document["error"])
+        assert "nothing was touched" in document["error"]["message"]
+        assert first.poll() is None
+        first.send_signal(signal.SIGINT)
+        assert ended(first)[0] == 130
+    assert site.home.read_record() == before
+    assert site.at_rest()
+
+
+def test_ctrl_c_after_the_commit_only_stops_following(site: Site) -> None:
+    make_app(site.folder, version="v2")
+    answers: list[bytes] = []
+    with traffic(f"{site.url}/") as load, holding_a_request(site, 4.0, answers):
+        with asked(site, "deploy", "--json") as asker:
+            told(asker, "commit")
+            asker.send_signal(signal.SIGINT)
+            code, document, err = ended(asker)
+        assert code == 0
+        assert not answers, "the drain was over already"
+        assert document["ok"] is True
+        assert document["error"] is None
+        assert {step["name"] for step in document["steps"]} >= {"build", "switch", "commit"}
+        assert "the drain goes on" in err
+        until(site.at_rest, what="the end of the drain")
+        assert site.home.read_record().live == document["generation"]
+    demand_no_loss(load)
+    assert answers == [b"slept"]
+    assert site.segue("receipt", document["generation"], "--json").document["ok"]
+
+
+@contextlib.contextmanager
+def holding_a_request(site: Site, seconds: float, answers: list[bytes]) -> Iterator[None]:
+    """A request that the live generation answers only after `seconds`."""
+    served = site.live().counts().started
+
+    def ask() -> None:
+        with urllib.request.urlopen(f"{site.url}/slow?seconds={seconds}", timeout=60) as answer:
+            answers.append(answer.read())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until(lambda: site.live().counts().started > served)
+    try:
+        yield
+    finally:
+        asking.join()
+
+
+# leaving
+
+
+def test_a_keeper_that_leaves_begins_no_deploy(tmp_path: Path) -> None:
+    """What it serves is answered to the end, and its exit code is 0."""
+    folder = tmp_path / "project"
+    make_app(folder, version="v1")
+    configure(folder)
+    answers: list[bytes] = []
+    with serving(folder) as site:
+        with holding_a_request(site, 4.0, answers):
+            site.process.send_signal(signal.SIGTERM)
+            until(lambda: site.home.read_record().live is None, what="the keeper's farewell")
+            error = demand_untouched(folder, 3, "deploy")
+            assert error["kind"] == "leaving"
+            assert f"pid {site.controller().pid} was told to stop" in error["evidence"]
+        assert answers == [b"slept"]
+        assert site.process.wait(20) == 0
+    assert demand_untouched(folder, 3, "deploy")["kind"] == "no_keeper"
