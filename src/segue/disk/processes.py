@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def _pidfd_send_signal(descriptor: int, number: int) -> None:
 class _Stat:
     letter: str
     parent: int
+    session: int
     started: int
 
 
@@ -60,7 +64,7 @@ def _stat(pid: int) -> _Stat | None:
     except OSError:
         return None
     fields = text.rpartition(")")[2].split()
-    return _Stat(letter=fields[0], parent=int(fields[1]), started=int(fields[19]))
+    return _Stat(letter=fields[0], parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
 
 
 def process(pid: int) -> ProcessId | None:
@@ -81,3 +85,19 @@ def parent_of(pid: int) -> int | None:
     """The parent of `pid`; None when it is gone."""
     state = _stat(pid)
     return None if state is None or state.letter in "ZX" else state.parent
+
+
+def in_sessions(sessions: set[int]) -> Iterator[ProcessId]:
+    """The running processes whose session is one of `sessions`."""
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        state = _stat(pid)
+        if state is not None and state.session in sessions and state.letter not in "ZX":
+            yield ProcessId(pid, state.started)
+
+
+def die_with_parent(parent: int, number: int) -> bool:
+    """Have the kernel send us signal `number` when our `parent` dies; False when it has died already."""
+    import ctypes  # noqa: PLC0415 - `segue status` dies of nobody's death, and should start instantly
+
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+    return os.getppid() == parent

@@ -7,12 +7,13 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from segue.core.errors import Failed
 from segue.deploy.converge import Standing
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
+from segue.embedded.orphans import orphans_of
 from segue.run import launch
 from segue.run.generation import Generation
 from segue.run.trouble import trouble_of
@@ -58,16 +59,10 @@ class Masters:
         """The generation of that name."""
         return Generation(name, self._home.generation(name))
 
-    def _alive(self) -> Iterator[Generation]:
-        for name in self._home.generations():
-            generation = self.generation(name)
-            master = generation.master()
-            if master is not None and master.alive():
-                yield generation
-
     def observe(self) -> dict[str, Standing]:
-        """How every generation whose master is alive stands."""
-        return {generation.name: _standing(generation) for generation in self._alive()}
+        """How every generation that has processes stands; one without a master is as good as leaving."""
+        standings = {name: _standing(self.generation(name)) for name in self._home.generations()}
+        return {name: standing for name, standing in standings.items() if standing is not None}
 
     async def spawn(self, name: str) -> None:
         """Start the master of `name`, unless it is alive.
@@ -84,6 +79,8 @@ class Masters:
                 # whoever told it may have died before it could signal, and it is forgotten from here on
                 master.signal(signal.SIGTERM)
             generation.forget()
+            if not _left(generation):
+                generation.forget_earlier_masters()
             await _until_remembered(generation, self._launch(generation))
 
     def _launch(self, generation: Generation) -> int:
@@ -132,39 +129,87 @@ class Masters:
 
     async def drain(self, name: str) -> None:
         """Let `name` finish what it holds and leave; what is left after its drain timeout is cut."""
-        await self._end(name, "leaving", self.generation(name).start()["drain_timeout"] + KILL_AFTER_DRAIN)
+        generation = self.generation(name)
+        if not generation.told_to_go():
+            await self.discard(name)
+        else:
+            await _end(generation, "leaving", generation.start()["drain_timeout"] + KILL_AFTER_DRAIN)
 
     async def discard(self, name: str) -> None:
         """End `name`, which never accepted anything."""
-        await self._end(name, "no", DISCARD_TIMEOUT)
+        await _end(self.generation(name), "no", DISCARD_TIMEOUT)
 
-    async def _end(self, name: str, word: str, timeout: float) -> None:
+    async def relieve(self, name: str) -> None:
+        """Let the workers that outlived an earlier master of `name` finish what they hold and leave."""
         generation = self.generation(name)
-        generation.tell(word)
-        master = generation.master()
-        if master is None or not master.signal(signal.SIGTERM):
-            return
-        try:
-            async with asyncio.timeout(timeout):
-                await ended(master)
-        except TimeoutError:
-            self.kill(name)
-            await ended(master)
+        await self.all_ready(name)
+        await _leave(lambda: orphans_of(generation), generation.start()["drain_timeout"])
 
     def kill(self, name: str) -> None:
-        """End the whole session of `name` at once."""
-        master = self.generation(name).master()
-        if master is not None and master.alive():
-            os.killpg(master.pid, signal.SIGKILL)
+        """End whatever `name` has running at once."""
+        for process in _left(self.generation(name)):
+            _kill(process)
 
 
-def _standing(generation: Generation) -> Standing:
+async def _end(generation: Generation, word: str, limit: float) -> None:
+    generation.tell(word)
+    await _leave(lambda: _left(generation), limit)
+
+
+async def _leave(left: Callable[[], list[ProcessId]], limit: float) -> None:
+    """Ask who is `left` to leave, and who is left then, until nobody is; at the deadline they are killed."""
+    try:
+        async with asyncio.timeout(limit):
+            while processes := left():
+                for process in processes:
+                    process.signal(signal.SIGTERM)
+                await _all_ended(processes)
+    except TimeoutError:
+        while processes := left():
+            for process in processes:
+                _kill(process)
+            await _all_ended(processes)
+
+
+def _left(generation: Generation) -> list[ProcessId]:
+    """Its masters, and the workers that have none any more."""
+    masters = [*generation.earlier_masters(), generation.master()]
+    alive = [master for master in masters if master is not None and master.alive()]
+    return [*alive, *orphans_of(generation)]
+
+
+def _kill(process: ProcessId) -> None:
+    """End `process`, and its group where it leads one."""
+    with contextlib.suppress(ProcessLookupError):
+        if process.alive() and os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.signal(signal.SIGKILL)
+
+
+async def _all_ended(processes: list[ProcessId]) -> None:
+    await asyncio.gather(*(ended(process) for process in processes))
+
+
+def _standing(generation: Generation) -> Standing | None:
+    master = generation.master()
+    if master is None or not master.alive():
+        return Standing.LEAVING if orphans_of(generation) else None
     if generation.told_to_leave():
         return Standing.LEAVING
     return Standing.SERVING if generation.told_to_go() else Standing.HELD
 
 
 async def _until_remembered(generation: Generation, pid: int) -> None:
+    """Wait until the launcher `pid` has left word of itself; else it is ended, for nobody would know it."""
+    try:
+        await _word_of(generation, pid)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        raise
+
+
+async def _word_of(generation: Generation, pid: int) -> None:
     deadline = asyncio.get_running_loop().time() + SPAWN_TIMEOUT
     while generation.master() is None:
         if os.waitpid(pid, os.WNOHANG)[0] or asyncio.get_running_loop().time() > deadline:

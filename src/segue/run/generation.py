@@ -65,6 +65,11 @@ class Generation:
         document = read_json(self.folder / "master.json")
         return None if document is None else ProcessId(document["pid"], document["started"])
 
+    def earlier_masters(self) -> list[ProcessId]:
+        """The masters before the present one that are still remembered."""
+        documents = [read_json(path) for path in self._files("master")]
+        return [ProcessId(document["pid"], document["started"]) for document in documents if document]
+
     def ready_workers(self) -> list[int]:
         """The pids of the workers of its present master that are ready."""
         master = self.master()
@@ -99,12 +104,23 @@ class Generation:
         (self.folder / word).touch()
 
     def forget(self) -> None:
-        """Take back what was said of an earlier master, before a new one starts; `go` stays."""
-        for word in ("leaving", "no", "booted.json", "refused.json", "master.json"):
+        """Take back what was said of an earlier master, before a new one starts; `go` stays.
+
+        The master itself is remembered, for the workers that may have outlived it.
+        """
+        master = self.master()
+        if master is not None:
+            (self.folder / "master.json").rename(self.folder / f"master.{master.pid}")
+        for word in ("leaving", "no", "booted.json", "refused.json"):
             (self.folder / word).unlink(missing_ok=True)
         for stem in ("ready", "check"):
             for path in self._files(stem):
                 path.unlink(missing_ok=True)
+
+    def forget_earlier_masters(self) -> None:
+        """They left nobody behind."""
+        for path in self._files("master"):
+            path.unlink(missing_ok=True)
 
     def log_tail(self, lines: int = EVIDENCE_LINES) -> str:
         """The last `lines` lines of its log."""

@@ -1,0 +1,45 @@
+"""Workers that outlived their master: they serve until they notice, which may be long after."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from segue.disk.processes import ProcessId, in_sessions
+from segue.run.generation import Generation
+
+
+def orphans_of(generation: Generation) -> list[ProcessId]:
+    """The processes of `generation` whose master is gone."""
+    masters = [*generation.earlier_masters(), generation.master()]
+    gone = {
+        master.pid
+        for master in masters
+        if master is not None and not master.alive() and _has_group(master.pid)
+    }
+    if not gone:
+        return []
+    return [process for process in in_sessions(gone) if _is_of(process.pid, generation)]
+
+
+def _has_group(pid: int) -> bool:
+    """Whether a group of that number is there; a look at all of /proc only pays where it is."""
+    try:
+        os.killpg(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _is_of(pid: int, generation: Generation) -> bool:
+    """Whether process `pid` is `generation`'s: its session's number may have been given away again since.
+
+    An app server that sets its title overwrites the environment that it started with, but not where it works.
+    """
+    word = f"SEGUE_GENERATION={generation.name}".encode()
+    try:
+        if os.readlink(f"/proc/{pid}/cwd") == generation.start()["root"]:
+            return True
+        return word in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
