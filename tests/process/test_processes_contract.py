@@ -5,34 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from tests.support import masters
 from tests.support.apps import make_app
 from tests.support.in_memory import Machine
 from tests.support.site import until
 
-from segue.config.schema import AppConfig
 from segue.core.address import parse_address
 from segue.core.errors import Failed
 from segue.core.record import Phase, Record
 from segue.deploy.apply import apply_record
 from segue.deploy.converge import Standing
 from segue.deploy.seams import Processes
-from segue.disk.home import Home
-from segue.disk.processes import ProcessId
 from segue.embedded.listener import bind_listener
 from segue.embedded.masters import Masters
-from segue.run.gunicorn import start_document
 
-RELEASE = "20261121T013455-8c1f2e9"
-OLD, NEW, BROKEN = (f"{RELEASE}.{number}" for number in (1, 2, 3))
+OLD, NEW, BROKEN = (f"{masters.RELEASE}.{number}" for number in (1, 2, 3))
 HELD, SERVING, LEAVING = Standing.HELD, Standing.SERVING, Standing.LEAVING
-CONFIG = {"name": "tiny", "check": "/healthz", "workers": 2, "ready_timeout": "20s", "drain_timeout": "10s"}
 
 do = asyncio.run
 
@@ -59,51 +53,13 @@ class InMemory:
         self.processes.standing[generation] = LEAVING
 
 
-@dataclass
-class Real:
-    home: Home
-    processes: Masters
-
-    def prepare(self, generation: str, module: str) -> None:
-        document = start_document(
-            AppConfig.model_validate(CONFIG),
-            parse_address("127.0.0.1:0"),
-            generation=generation,
-            folder=self.home.generation(generation),
-            project=self.home.project,
-            release=self.home.project,
-            python=Path(sys.executable),
-            module=module,
-            environ=os.environ,
-        )
-        self.processes.generation(generation).prepare(document)
-
-    def master(self, generation: str) -> ProcessId:
-        master = self.processes.generation(generation).master()
-        assert master is not None
-        return master
-
-    def crash(self, generation: str) -> None:
-        self.processes.kill(generation)
-        until(lambda: generation not in self.processes.observe(), what="its end")
-
-    def begin_to_leave(self, generation: str) -> None:
-        self.processes.generation(generation).tell("leaving")
-
-
 @pytest.fixture
-def real(tmp_path: Path) -> Iterator[Real]:
+def real(tmp_path: Path) -> Iterator[masters.Bench]:
     make_app(tmp_path, version="v1")
-    home = Home(tmp_path)
-    home.create()
-    with bind_listener(parse_address("127.0.0.1:0")) as listener:
-        bench = Real(home, Masters(home, listener.fileno(), os.environ))
+    with masters.bench(tmp_path) as bench:
         for name, module in ((OLD, "wsgi:app"), (NEW, "wsgi:app"), (BROKEN, "missing:app")):
-            bench.prepare(name, module)
+            bench.prepare(name, module, workers=2)
         yield bench
-        for name in bench.processes.observe():
-            bench.processes.kill(name)
-        until(lambda: not bench.processes.observe(), what="the end of all masters")
 
 
 @pytest.fixture(params=["in memory", "real"])
@@ -226,14 +182,14 @@ def test_where_live_cannot_be_started_what_serves_is_not_taken_away(processes: P
 # what only processes have
 
 
-def test_a_second_start_is_the_same_process(real: Real) -> None:
+def test_a_second_start_is_the_same_process(real: masters.Bench) -> None:
     start(real.processes, NEW)
     master = real.master(NEW)
     start(real.processes, NEW)
     assert real.master(NEW) == master
 
 
-def test_starting_what_leaves_does_not_leave_the_leaving_one_behind(real: Real) -> None:
+def test_starting_what_leaves_does_not_leave_the_leaving_one_behind(real: masters.Bench) -> None:
     serve(real.processes, NEW)
     leaving = real.master(NEW)
     real.begin_to_leave(NEW)
@@ -242,14 +198,14 @@ def test_starting_what_leaves_does_not_leave_the_leaving_one_behind(real: Real) 
     until(lambda: not leaving.alive(), what="the end of the leaving master")
 
 
-def test_a_master_that_does_not_listen_is_killed_at_its_deadline(real: Real) -> None:
+def test_a_master_that_does_not_listen_is_killed_at_its_deadline(real: masters.Bench) -> None:
     start(real.processes, NEW)
     real.master(NEW).signal(signal.SIGSTOP)
     do(real.processes.discard(NEW))
     assert real.processes.observe() == {}
 
 
-def test_a_successor_finds_the_masters_of_its_predecessor(real: Real) -> None:
+def test_a_successor_finds_the_masters_of_its_predecessor(real: masters.Bench) -> None:
     serve(real.processes, OLD)
     start(real.processes, NEW)
     with bind_listener(parse_address("127.0.0.1:0")) as listener:
