@@ -15,6 +15,8 @@ from tests.support.apps import make_app
 from tests.support.bad import append, processes_of, up_refused
 from tests.support.site import Site, configure, segue, serving, until
 
+from segue.disk.home import Home
+
 PROBLEMS = """\
 [app]
 wrokers = 2
@@ -215,7 +217,7 @@ def test_a_first_release_that_is_bad_ends_up_with_its_reason(
     status = segue(folder, "status", "--json").document
     assert (status["keeper"], status["live"], status["phase"]) == (None, None, "rest")
     for generation in Path(folder, ".segue", "receipts").glob("*.json"):
-        assert not processes_of(generation.stem)
+        assert not processes_of(Home(folder), generation.stem)
     make_app(folder, version="v1")
     with serving(folder) as site:
         demand_serves(site)

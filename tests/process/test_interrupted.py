@@ -120,7 +120,7 @@ def test_the_lock_of_a_deploy_that_died_is_nobodys(site: Site) -> None:
         assert receipt["previous"] == live
         until(site.at_rest, what="rest")
         assert site.home.read_record().live == live
-        until(lambda: not processes_of(receipt["generation"]), what="the end of the candidate")
+        until(lambda: not processes_of(site.home, receipt["generation"]), what="the end of the candidate")
         make_app(site.folder, version="next")
         assert site.deploy("--wait")["previous"] == live
     demand_no_loss(load)
@@ -145,7 +145,7 @@ def test_ctrl_c_before_the_commit_takes_the_deploy_back(site: Site) -> None:
     assert site.home.read_record() == before
     assert site.at_rest()
     assert state_of(site, receipt) == "bad"
-    until(lambda: not processes_of(receipt["generation"]), what="the end of the candidate")
+    until(lambda: not processes_of(site.home, receipt["generation"]), what="the end of the candidate")
     demand_shown(receipt["error"], site.segue("receipt", receipt["generation"]).err)
 
 

@@ -20,13 +20,15 @@ def append(folder: Path, text: str) -> None:
         file.write(f"\n{text}\n")
 
 
-def processes_of(generation: str) -> list[str]:
+def processes_of(home: Home, generation: str) -> list[str]:
     """The pids of all processes that were started for `generation`: its servers, its import, its hooks."""
     wanted, found = f"SEGUE_GENERATION={generation}".encode(), []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(folder.name)
+            # other projects' generations may have the same name
+            ours = (process / "cwd").readlink().is_relative_to(home.project)
+            if ours and wanted in (process / "environ").read_bytes().split(b"\0"):
+                found.append(process.name)
     return found
 
 
@@ -65,6 +67,8 @@ class Refused:
 def deploy_refused(site: Site, *words: str, lossless: bool = True) -> Refused:
     """Deploy under traffic, and demand what P3 promises: refused, nothing lost, nothing of it left."""
     before = site.home.read_record()
+    assert before.live is not None
+    assert processes_of(site.home, before.live)
     with traffic(f"{site.url}/") as load:
         outcome = site.segue("deploy", "--json", *words)
     assert outcome.code == 1, f"{outcome.out}\n{outcome.err}\n{site.keeper_log()}"
@@ -82,7 +86,7 @@ def _demand_nothing_left(site: Site, receipt: dict[str, Any], before: Record) ->
     assert site.home.read_record() == before
     assert site.at_rest()
     assert receipt["generation"] != before.live
-    until(lambda: not processes_of(receipt["generation"]), what="the end of the candidate")
+    until(lambda: not processes_of(site.home, receipt["generation"]), what="the end of the candidate")
 
 
 def _demand_history(site: Site, refused: Refused) -> None:

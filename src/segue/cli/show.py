@@ -32,7 +32,8 @@ def _verdict(receipt: dict[str, Any]) -> str:
     if receipt["ok"]:
         return f"{receipt['release']} is live; {requests}"
     serves = f"{receipt['previous']} serves" if receipt["previous"] else "nothing serves"
-    fate = "was taken back" if _served(receipt) else "was refused"
+    taken_back = _served(receipt) or receipt["error"]["kind"] == "interrupted"
+    fate = "was taken back" if taken_back else "was refused"
     return f"{receipt['release']} {fate}; {serves}; {requests}"
 
 
