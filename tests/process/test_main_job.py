@@ -26,7 +26,7 @@ SLOW_SHOTS = (
 )
 SETTINGS: dict[str, dict[str, Any]] = {
     # each slow request holds a sync worker for 2 s: enough of them that the quick ones find one free
-    "sync": {"workers": 6, "threads": 1},
+    "sync": {"workers": 5, "threads": 1},
     "gthread": {"workers": 2, "threads": 8},
 }
 

@@ -68,7 +68,7 @@ def test_a_plain_hup_fails_the_same_assertion_by_its_pause(tmp_path: Path, serve
     """Every request that comes during the import waits for its end."""
     folder = tmp_path / "project"
     make_app(folder, version="v1")
-    with plain_gunicorn(folder, f"--workers={WORKERS}", f"--threads={THREADS[server]}") as plain:
+    with plain_gunicorn(folder, workers=WORKERS, threads=THREADS[server]) as plain:
         make_app(folder, version="v2", import_seconds=LONG)
         load = under_load(plain.url, plain.hup)
     with pytest.raises(AssertionError, match=r"^waited .* over the limit"):
@@ -81,7 +81,7 @@ def test_a_naive_restart_fails_the_same_assertion_by_its_losses(tmp_path: Path, 
     """Between the stop and the start nobody listens."""
     folder = tmp_path / "project"
     make_app(folder, version="v1")
-    with plain_gunicorn(folder, f"--workers={WORKERS}", f"--threads={THREADS[server]}") as plain:
+    with plain_gunicorn(folder, workers=WORKERS, threads=THREADS[server]) as plain:
         make_app(folder, version="v2", import_seconds=SHORT)
         load = under_load(plain.url, plain.restart)
     with pytest.raises(AssertionError, match="refused"):

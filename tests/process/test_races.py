@@ -13,7 +13,7 @@ from tests.support.site import Site, configure, serving
 
 # Idle and half-sent connections hold a sync worker each: more workers than those, so that some can serve.
 SETTINGS = {"sync": {"workers": 10, "threads": 1}, "gthread": {"workers": 4, "threads": 4}}
-PLAIN = {"sync": ("--workers=6",), "gthread": ("--workers=4", "--threads=4")}
+PLAIN = {"sync": {"workers": 3, "threads": 1}, "gthread": {"workers": 3, "threads": 4}}
 # The kept come first: an idle connection holds a thread too, for as long as nothing is sent on it.
 KINDS: dict[str, tuple[Kind, ...]] = {
     "sync": ("idle", "half", "fresh"),
@@ -88,8 +88,8 @@ def test_new_workers_answer_what_the_old_ones_left_in_the_queue(tmp_path: Path) 
 @servers
 def test_a_naive_restart_loses_this_race(tmp_path: Path, server: str) -> None:
     """The same assertion, against stopping Gunicorn and starting it again."""
-    with plain_gunicorn(made(tmp_path), *PLAIN[server]) as plain:
-        results = race(plain.url, plain.restart, partial(plain.is_told, "term"), KINDS[server])
+    with plain_gunicorn(made(tmp_path), **PLAIN[server]) as plain:
+        results = race(plain.url, plain.restart, plain.is_stopping, KINDS[server])
     with pytest.raises(AssertionError, match=r"^lost \d+ of"):
         demand_every_answer(results, wait_limit(0))
 
@@ -98,9 +98,9 @@ def test_a_naive_restart_loses_this_race(tmp_path: Path, server: str) -> None:
 def test_a_plain_hup_loses_this_race_by_waiting_for_the_import(tmp_path: Path, server: str) -> None:
     """The same assertion, against HUP: nobody is lost, but new connections wait for the whole import."""
     folder = made(tmp_path)
-    with plain_gunicorn(folder, *PLAIN[server]) as plain:
+    with plain_gunicorn(folder, **PLAIN[server]) as plain:
         make_app(folder, version="v2", import_seconds=3)
-        results = race(plain.url, plain.hup, partial(plain.is_told, "hup"), KINDS[server])
+        results = race(plain.url, plain.hup, plain.is_replacing, KINDS[server])
     with pytest.raises(AssertionError, match=r"^waited .* over the limit"):
         demand_every_answer(results, wait_limit(3))
 
@@ -109,9 +109,9 @@ def test_a_plain_hup_loses_this_race_by_waiting_for_the_import(tmp_path: Path, s
 def test_a_plain_hup_to_a_broken_release_loses_this_race(tmp_path: Path, server: str) -> None:
     """The same assertion, against HUP on code that can't be imported: the master ends, and the site too."""
     folder = made(tmp_path)
-    with plain_gunicorn(folder, *PLAIN[server]) as plain:
+    with plain_gunicorn(folder, **PLAIN[server]) as plain:
         make_app(folder, version="v2", import_error="ImportError")
-        results = race(plain.url, plain.hup, partial(plain.is_told, "hup"), KINDS[server])
+        results = race(plain.url, plain.hup, plain.is_replacing, KINDS[server])
         assert plain.process.poll() is not None, "the master lives"
     with pytest.raises(AssertionError, match=r"^lost \d+ of"):
         demand_every_answer(results, wait_limit(0))
