@@ -22,8 +22,8 @@ POLL = 0.03
 SPAWN_TIMEOUT = 10.0
 KILL_AFTER_DRAIN = 3.0
 DISCARD_TIMEOUT = 2.0
-# a worker that hangs prints its stack when its own time is up, which began with its fork
-STACK_GRACE = 2.0
+# a worker that hangs prints its stack when its time is up; this is for it to do so
+STACK_GRACE = 1.0
 LISTENER_FD = 3
 
 

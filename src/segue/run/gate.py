@@ -307,6 +307,14 @@ def _settings():
     return chosen
 
 
+def _time_left():
+    """The seconds until the keeper gives up; one that comes later, where all serve, has the whole time."""
+    if _there("go"):
+        return START["ready_timeout"]
+    began = _read("master.json")["started"] / os.sysconf("SC_CLK_TCK")
+    return max(POLL, START["ready_timeout"] + began - time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
 def when_ready(server):
     THEIRS["when_ready"](server)
     faulthandler.cancel_dump_traceback_later()
@@ -321,7 +329,7 @@ def post_fork(server, worker):
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _wait_for_first(worker)
     signal.signal(signal.SIGTERM, before)
-    faulthandler.dump_traceback_later(START["ready_timeout"])
+    faulthandler.dump_traceback_later(_time_left())
 
 
 def _leave_gently(worker):
@@ -392,7 +400,7 @@ HOOKS = (
 )  # fmt: skip
 COUNTERS = []
 START = _read("start.json")
-faulthandler.dump_traceback_later(START["ready_timeout"])
+faulthandler.dump_traceback_later(_time_left())
 USER = _user_settings(START["user_config"])
 THEIRS = {name: _hook(name) for name in HOOKS}
 globals().update({name: value for name, value in _settings().items() if name not in HOOKS})
