@@ -213,7 +213,7 @@ def demand_every_answer(results: Sequence[Result], limit: float) -> None:
 
 
 def unspoilt(run: Callable[[], Ran], lag: Callable[[Ran], float]) -> Ran:
-    """The outcome of the first `run` that measured in time; losses always count, so `run` demands none itself."""
+    """The outcome of the first `run` that measured in time; a `run` itself demands that nothing was lost."""
     lags: list[float] = []
     while len(lags) < MOST_RUNS:
         ran = run()
