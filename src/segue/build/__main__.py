@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from segue.build.snapshot import snapshot
 from segue.build.source import Source
 from segue.build.venv import build_venv, choose_python
 from segue.core.errors import SegueError
+from segue.disk.processes import die_with_parent
 
 NICENESS = 10
 
@@ -44,11 +46,20 @@ def build(spec: dict[str, Any]) -> dict[str, Any]:
     return {"files": files, "python": str(python), "own_venv": own}
 
 
+def _die_with(executor: int) -> None:
+    """End with all that was started when the executor ends: its successor starts from nothing."""
+    signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
+    if not die_with_parent(executor, signal.SIGTERM):
+        sys.exit("segue: who asked for this build is gone")
+
+
 def main() -> None:
     """Build what stdin asks for."""
     os.nice(NICENESS)
+    spec = json.loads(sys.stdin.readline())
+    _die_with(spec["executor"])
     try:
-        _print({"built": build(json.loads(sys.stdin.readline()))})
+        _print({"built": build(spec)})
     except SegueError as error:
         _print({"error": error.as_dict(), "exit_code": error.exit_code})
     except OSError as error:

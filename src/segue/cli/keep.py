@@ -1,19 +1,22 @@
-"""``python -m segue.cli.keep``: the keeper's controller, as `segue up` starts it. Its argument is one JSON document."""
+"""``python -m segue.cli.keep JSON``: the keeper's controller, as `segue up` starts it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import sys
+import traceback
 from pathlib import Path
 
 from segue.cli.progress import Progress
 from segue.cli.verb import show_error
 from segue.core.address import parse_address
-from segue.core.errors import SegueError, error_from_dict
+from segue.core.errors import Bug, SegueError, error_from_dict
 from segue.disk.events import Event
 from segue.disk.home import Home
+from segue.disk.processes import die_with_parent
 from segue.embedded.keeper import Keeper
 
 _progress = Progress(live=False)
@@ -27,7 +30,7 @@ def _print_event(event: Event) -> None:
         sys.stderr.write(f"serving {event['deploy']}\n")
 
 
-async def _keep(spec: dict[str, object], *, stop: bool) -> int:
+async def _keep(spec: dict[str, object], *, stops: int) -> int:
     keeper = Keeper(
         home=Home(Path(str(spec["project"]))),
         listener=socket.socket(fileno=int(str(spec["listener"]))),
@@ -36,16 +39,23 @@ async def _keep(spec: dict[str, object], *, stop: bool) -> int:
         overrides=dict(spec["overrides"]),  # type: ignore[call-overload]  # JSON: the sender is `segue up`
         print_event=_print_event,
     )
-    return await keeper.live(stop=stop)
+    return await keeper.live(stops=stops)
 
 
 def main() -> None:
     """Keep until told to stop."""
+    spec = json.loads(sys.argv[1])
+    # a keeper without its parent could not be replaced: the next `segue up` would meet a second controller
+    if not die_with_parent(spec["parent"], signal.SIGKILL):
+        sys.exit("segue: the keeper's parent is gone")
     try:
-        code = asyncio.run(_keep(json.loads(sys.argv[1]), stop="--stop" in sys.argv[2:]))
+        code = asyncio.run(_keep(spec, stops=sys.argv.count("--stop")))
     except SegueError as error:
         show_error(error)
         code = error.exit_code
+    except Exception:  # noqa: BLE001 - the parent starts another controller: what serves has to be kept
+        traceback.print_exc()
+        code = Bug.exit_code
     sys.exit(code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -45,6 +46,7 @@ def up(**flags: Any) -> None:
         click.echo(f"listening on {address}, project {home.project}", err=True)
         spec = {
             "project": str(home.project),
+            "parent": os.getpid(),
             "listener": listener.fileno(),
             "address": str(address),
             "app": config.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from segue.core.errors import SegueError
 from segue.core.record import Record
 from segue.deploy.converge import Action, Discard, Drain, Go, Start, converge
 from segue.deploy.seams import Processes
@@ -14,8 +15,16 @@ async def apply_record(record: Record, processes: Processes) -> tuple[Action, ..
         Failed: what should serve can't be started; nothing that serves was taken away.
     """
     actions = converge(record, processes.observe())
+    failure: SegueError | None = None
     for action in actions:
-        await _apply(action, processes)
+        # what never served is not needed, whatever else failed
+        if failure is None or isinstance(action, Discard):
+            try:
+                await _apply(action, processes)
+            except SegueError as error:
+                failure = error
+    if failure is not None:
+        raise failure
     return actions
 
 

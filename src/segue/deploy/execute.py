@@ -22,14 +22,12 @@ async def execute(run: Run) -> Receipt:
     Raises nothing that a deploy can meet: a failure is taken back, and stands in the receipt.
     """
     began, started_at = run.site.clock.monotonic(), run.site.timestamp()
-    plan = run.plan.as_dict() | {"steps": [step.name for step in run.plan.steps]}
-    run.say("begin", by=run.by, **plan)
     error = await _carry_out(run)
     run.can_be_cancelled = False
     stranded = await _come_to_rest(run)
     traffic = await run.measurement.end() if run.measurement else None
     receipt = _receipt(run, stranded or error, traffic, started_at, run.site.clock.monotonic() - began)
-    write_json(run.site.home.receipt(run.plan.generation), receipt.as_dict())
+    _settle(run, receipt)
     run.say(
         "end", ok=receipt.ok, exit_code=receipt.exit_code, error=receipt.error and receipt.error.as_dict()
     )
@@ -39,6 +37,7 @@ async def execute(run: Run) -> Receipt:
 async def _carry_out(run: Run) -> SegueError | None:
     try:
         run.write(run.record.begin(run.plan.generation))
+        run.say("begin", by=run.by, **run.plan.as_dict() | {"steps": [step.name for step in run.plan.steps]})
         for step in run.plan.steps:
             await _take(run, step)
     except asyncio.CancelledError:
@@ -86,12 +85,11 @@ async def _take(run: Run, step: Step) -> None:
 
 
 async def _come_to_rest(run: Run) -> Stranded | None:
-    """One path for every end: settle the record, and make the machine match it."""
+    """One path for every end: make the machine match the settled record."""
     try:
         if not run.committed:
             _judge_release(run)
-        run.write(run.record.settle())
-        await apply_record(run.record, run.site.processes)
+        await apply_record(run.record.settle(), run.site.processes)
     except (SegueError, OSError) as failure:
         return Stranded(
             "stranded",
@@ -100,6 +98,19 @@ async def _come_to_rest(run: Run) -> Stranded | None:
             hint="look at `segue status` now; `segue recover` tries again",
         )
     return None
+
+
+def _settle(run: Run, receipt: Receipt) -> None:
+    """The receipt first: while the record is not at rest, a successor would see to it that there is one."""
+    home, settled = run.site.home, run.record.settle()
+    try:
+        write_json(home.receipt(run.plan.generation), receipt.as_dict())
+    except OSError as failure:
+        run.note(f"the receipt could not be written: {failure}")
+    try:
+        run.write(settled)
+    except OSError as failure:
+        run.note(f"the record could not be written, and says {run.record.phase.value} still: {failure}")
 
 
 def _judge_release(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import tempfile
 from pathlib import Path
@@ -77,7 +78,7 @@ async def _import(run: Run, release: Path, result: Path, log: Path) -> int | Non
         python=python,
         name=run.plan.generation,
     )
-    argv = (str(python), script.__file__, str(result), str(timeout), run.module)
+    argv = (str(python), script.__file__, str(result), str(timeout), str(os.getpid()), run.module)
     with log.open("wb") as output:
         async with started(*argv, cwd=release, env=env, output=output) as process:
             try:

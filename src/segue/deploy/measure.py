@@ -47,11 +47,19 @@ class Measurement:
             raise RuntimeError("the probe's pipe was asked for")
         process.stdin.write(spec.to_json().encode() + b"\n")
         measurement = cls(process, file)
+        try:
+            await measurement._first_answer()
+        except BaseException:
+            # whoever asked for it is told to stop, and never gets to know of it
+            process.kill()
+            raise
+        return measurement
+
+    async def _first_answer(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_ANSWER_TIMEOUT):
-                while not (measurement.report() or {}).get("sent"):
+                while not (self.report() or {}).get("sent"):
                     await asyncio.sleep(POLL)
-        return measurement
 
     def report(self) -> dict[str, Any] | None:
         """What it has measured so far; None before its first word."""

@@ -2,47 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
 from segue.core.errors import Failed
 from segue.core.ids import release_of
 from segue.core.plan import Plan
 from segue.core.record import Phase, Record
 from segue.deploy.plan import HANDOFF
+from segue.deploy.releases import State
 from segue.deploy.run import Site
 from segue.disk.atomic import read_json, write_json
+from segue.disk.events import Event, read_events
 from segue.proof.receipt import Receipt
 
 
 def write_interrupted_receipt(site: Site, record: Record) -> None:
     """Leave a receipt for the deploy that `record` was in the middle of, and say so."""
     generation = record.candidate or record.live
-    if generation is None or site.home.receipt(generation).exists():
+    if generation is None:
         return
-    committed = record.phase is Phase.DRAIN
-    previous = record.previous if committed else record.live
-    error = None if committed else _taken_back(record)
-    probe = read_json(site.home.generation(generation) / "probe.json")
-    plan = Plan(
-        "deploy", site.home.project.name, "local", HANDOFF, release_of(generation), generation, previous, ()
-    )
-    notes = (f"the executor died in phase {record.phase.value}; its successor wrote this receipt",)
-    receipt = Receipt(
-        plan=plan,
-        by="",
-        started_at=site.timestamp(),
-        seconds=0.0,
-        steps=(),
-        notes=notes,
-        watched=None,
-        traffic=probe,
-        held_by_crashed=0,
-        cut=0,
-        error=error,
-    )
+    if record.phase is Phase.DRAIN:
+        _mark_good(site, release_of(generation))
+    if site.home.receipt(generation).exists():
+        return
+    receipt = _receipt(site, record, generation)
     write_json(site.home.receipt(generation), receipt.as_dict())
     event = {"at": site.timestamp(), "deploy": generation, "event": "end", "ok": receipt.ok}
-    site.say(
-        {**event, "exit_code": receipt.exit_code, "error": error and error.as_dict(), "notes": list(notes)}
+    error = receipt.error and receipt.error.as_dict()
+    site.say({**event, "exit_code": receipt.exit_code, "error": error, "notes": list(receipt.notes)})
+
+
+def _mark_good(site: Site, release: str) -> None:
+    """The executor may have died between the commit and this."""
+    if site.releases.read(release).get("state") == State.READY:
+        site.releases.update(release, state=State.GOOD, live_at=site.timestamp())
+
+
+def _receipt(site: Site, record: Record, generation: str) -> Receipt:
+    committed = record.phase is Phase.DRAIN
+    previous = record.previous if committed else record.live
+    told = [event for event in read_events(site.home.events) if event.get("deploy") == generation]
+    begin: Event = next((event for event in told if event.get("event") == "begin"), {})
+    folder = site.home.generation(generation)
+    crashes = site.generation(generation).crashes() if folder.exists() else []
+    return Receipt(
+        plan=_plan(site, generation, previous, begin),
+        by=str(begin.get("by", "")),
+        started_at=str(begin.get("at", site.timestamp())),
+        seconds=_since(site, begin),
+        steps=tuple(_steps(told)),
+        notes=(f"the executor died in phase {record.phase.value}; its successor wrote this receipt",),
+        watched=None,
+        traffic=read_json(folder / "probe.json"),
+        held_by_crashed=sum(crash["held"] for crash in crashes),
+        cut=0,
+        error=None if committed else _taken_back(record),
     )
+
+
+def _plan(site: Site, generation: str, previous: str | None, begin: Event) -> Plan:
+    verb, app = str(begin.get("verb", "deploy")), str(begin.get("app", site.home.project.name))
+    return Plan(verb, app, "local", HANDOFF, release_of(generation), generation, previous, ())
+
+
+def _since(site: Site, begin: Event) -> float:
+    if "at" not in begin:
+        return 0.0
+    return round((site.now() - datetime.fromisoformat(begin["at"])).total_seconds(), 3)
+
+
+def _steps(told: list[Event]) -> Iterator[dict[str, Any]]:
+    """The steps that ended, and the one that its executor did not outlive."""
+    steps = [event for event in told if event.get("event") == "step"]
+    for event in steps:
+        if event["status"] != "running":
+            yield {key: event[key] for key in ("name", "status", "seconds", "detail")}
+    if steps and steps[-1]["status"] == "running":
+        yield {"name": steps[-1]["name"], "status": "failed", "seconds": 0.0, "detail": "the executor died"}
 
 
 def _taken_back(record: Record) -> Failed:

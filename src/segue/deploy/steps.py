@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -40,6 +41,7 @@ async def build(run: Run) -> str:
 async def _built(run: Run) -> dict[str, Any]:
     home = run.site.home
     spec = {
+        "executor": os.getpid(),
         "project": str(home.project),
         "release": str(home.release(run.plan.release)),
         "source": {**asdict(run.source), "folder": str(run.source.folder)} if run.source else None,
@@ -120,8 +122,8 @@ async def ready(run: Run) -> str:
 
 
 async def switch(run: Run) -> str:
-    """Let the candidate accept."""
-    await apply_record(run.record, run.site.processes)
+    """Let the candidate accept, be the live one up or not: its being down may be what this deploy mends."""
+    run.site.processes.go(run.plan.generation)
     return ""
 
 
@@ -144,9 +146,11 @@ async def commit(run: Run) -> str:
 
 async def drain(run: Run) -> str:
     """The old generation finishes what it holds, and leaves."""
+    began = run.site.clock.now()
     await apply_record(run.record, run.site.processes)
     if run.plan.previous is not None:
-        run.cut = sum(crash["held"] for crash in run.site.generation(run.plan.previous).crashes())
+        crashes = run.site.generation(run.plan.previous).crashes()
+        run.cut = sum(crash["held"] for crash in crashes if crash["at"] >= began)
     return f"{run.cut} cut" if run.cut else ""
 
 

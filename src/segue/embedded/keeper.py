@@ -1,4 +1,4 @@
-"""The controller: all the logic of the embedded keeper. It may die at any instant; its successor converges."""
+"""The controller: the logic of the embedded keeper. It may die at any instant; its successor converges."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from segue.build.source import resolve_source
 from segue.config.load import load_config
 from segue.config.schema import AppConfig
 from segue.core.address import Address
-from segue.core.errors import Interrupted, Refused, SegueError, Stranded, UsageError
+from segue.core.errors import Interrupted, Refused, SegueError, UsageError
 from segue.core.ids import new_release_id, release_of
 from segue.core.record import Phase, Record
 from segue.deploy.apply import apply_record
@@ -34,11 +33,11 @@ from segue.disk.lock import hold
 from segue.disk.processes import myself
 from segue.embedded.clock import SystemClock
 from segue.embedded.listener import BACKLOG
-from segue.embedded.masters import Masters, ended
+from segue.embedded.masters import Masters
 from segue.embedded.server import Asker, Server
+from segue.embedded.supervisor import Supervisor
 from segue.proof.receipt import Receipt
 
-FASTEST_RESTART, SLOWEST_RESTART, STEADY = 0.1, 10.0, 10.0
 LOCK_HINT = "wait for it, or give --wait to queue behind it"
 
 Answer = tuple[dict[str, Any], int]
@@ -69,21 +68,28 @@ class Keeper:
         self.masters = Masters(self.home, self.listener.fileno(), self.environ)
         self.site = Site(self.home, self.masters, SystemClock(), self.address, self.environ, self._say)
         self._turn = asyncio.Lock()
+        self._supervisor = Supervisor(self.home, self.masters, self._note, self._settle)
+        self._recovering = True
         self._leaving = False
-        self._live_changed = asyncio.Event()
         self._followers: list[Asker] = []
         self._run: Run | None = None
         self._deploying: asyncio.Task[Receipt] | None = None
 
     # life
 
-    async def live(self, *, stop: bool) -> int:
-        """Keep the app serving until told to stop; the exit code of `segue up`."""
+    async def live(self, *, stops: int) -> int:
+        """Keep the app serving until told to stop; the exit code of `segue up`.
+
+        Args:
+            stops: how often a predecessor was told to stop: once is to drain, twice is to leave at once.
+        """
         stopping = asyncio.Event()
         _on_signal(signal.SIGTERM, stopping.set)
         _on_signal(signal.SIGINT, self._leave_at_once)
-        await self._recover()
-        if stop:
+        if stops > 1:
+            self._leave_at_once()
+        if stops:
+            await self._recover()
             return await self._stop()
         server = Server(self._answer, self._cancel)
         listening = await server.listen(self._socket())
@@ -97,19 +103,27 @@ class Keeper:
 
     async def _serve(self, stopping: asyncio.Event) -> int:
         told = asyncio.create_task(stopping.wait())
-        if self.home.read_record().live is None:
-            code = await self._first_deploy(told)
-            if code != 0:
-                return code
-        supervising = asyncio.create_task(self._supervise())
-        await asyncio.wait((told, supervising), return_when=asyncio.FIRST_COMPLETED)
-        supervising.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await supervising
-        return 0
+        supervising = asyncio.create_task(self._supervisor.supervise())
+        try:
+            code = await self._begin(told)
+            if code == 0:
+                await asyncio.wait((told, supervising), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._leaving = True
+            supervising.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await supervising
+        return code
+
+    async def _begin(self, told: asyncio.Task[bool]) -> int:
+        """Finish what a predecessor left unfinished; where nothing is live, deploy."""
+        async with self._turn:
+            await self._recover()
+            self._recovering = False
+            return 0 if self.home.read_record().live else await self._first_deploy(told)
 
     async def _first_deploy(self, told: asyncio.Task[bool]) -> int:
-        first = asyncio.create_task(self._answer(Asker({"verb": "up"})))
+        first = asyncio.create_task(self._carry_out(Asker({"verb": "up"})))
         await asyncio.wait((first, told), return_when=asyncio.FIRST_COMPLETED)
         if not first.done():
             self._cancel_deploy()
@@ -154,78 +168,50 @@ class Keeper:
         return 0
 
     def _leave_at_once(self) -> None:
-        for name in self.masters.observe():
-            self.masters.kill(name)
-        self.home.write_record(self.home.read_record().settle().retire())
-        self.home.keeper.unlink(missing_ok=True)
-        os._exit(0)
+        try:
+            for name in self.home.generations():
+                self.masters.kill(name)
+            record = self.home.read_record()
+            if record.phase is not Phase.REST:
+                write_interrupted_receipt(self.site, record)
+            self.home.write_record(record.settle().retire())
+            self.home.keeper.unlink(missing_ok=True)
+        finally:
+            os._exit(0)
 
     # the record
 
     async def _recover(self) -> tuple[Record, tuple[str, ...]]:
-        """Come to rest, whatever the last executor was doing when it ended."""
+        """Come to rest, whatever the last executor was doing when it ended.
+
+        The record comes to rest last: until then every further successor would do all of this again.
+        """
         record = self.home.read_record()
         with hold(self.home.lock, "A recovery", hint=LOCK_HINT):
+            done = await self._rest(record.settle())
             if record.phase is not Phase.REST:
                 write_interrupted_receipt(self.site, record)
-            self.home.write_record(record.settle())
             self.site.releases.sweep()
-            done = await self._rest()
-        return self.home.read_record(), done
+            self.home.write_record(record.settle())
+        return record.settle(), done
 
-    async def _rest(self) -> tuple[str, ...]:
-        record = self.home.read_record()
+    async def _rest(self, record: Record) -> tuple[str, ...]:
         try:
             actions = await apply_record(record, self.masters)
         except SegueError as error:
             # the supervisor tries again; nothing that serves was taken away
-            self._say({"at": self.site.timestamp(), "event": "note", "text": error.message})
+            self._note(error.message)
             return (f"failed: {error.message}",)
         self.home.point_current(record)
         return tuple(f"{type(action).__name__.lower()} {action.generation}" for action in actions)
 
-    async def _supervise(self) -> None:
-        """Start the live master again whenever it ends; the socket queues meanwhile."""
-        pause, since = FASTEST_RESTART, time.monotonic()
-        live = None
-        while True:
-            live = self._live(live)
-            self._live_changed.clear()
-            master = None if live is None else self.masters.generation(live).master()
-            if master is not None and master.alive():
-                await self._until_ended_or_changed(ended(master))
-            if live is None or live != self._live(live) or self.masters.generation(live).told_to_leave():
-                await self._until_ended_or_changed(None)
-                continue
-            if self.masters.observe().get(live) is not None:
-                continue
-            self._restarted(live, pause)
-            pause = FASTEST_RESTART if time.monotonic() - since > STEADY else min(SLOWEST_RESTART, pause * 2)
-            with contextlib.suppress(SegueError):
-                await self.masters.spawn(live)
-            since = time.monotonic()
-            await asyncio.sleep(pause)
+    async def _settle(self) -> None:
+        """The live master is back: what could not leave without it can now. A deploy sees to that itself."""
+        if not self._turn.locked():
+            async with self._turn:
+                await self._rest(self.home.read_record().settle())
 
-    def _live(self, known: str | None) -> str | None:
-        """What the record says is live; `known` where the file was damaged, for the site must stay up."""
-        try:
-            return self.home.read_record().live
-        except (Stranded, OSError):
-            return known
-
-    async def _until_ended_or_changed(self, end: Any) -> None:
-        changed = asyncio.create_task(self._live_changed.wait())
-        waits = {changed} if end is None else {changed, asyncio.ensure_future(end)}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
-
-    def _restarted(self, live: str, pause: float) -> None:
-        crashes = self.masters.generation(live).log_tail(3)
-        text = f"the master of {live} ended; starting it again (next try in {pause:.1f} s). Its last words:\n{crashes}"
+    def _note(self, text: str) -> None:
         self._say({"at": self.site.timestamp(), "event": "note", "text": text})
 
     # askers
@@ -248,9 +234,12 @@ class Keeper:
         if asker.args.get("dry_run"):
             return self._prepare(asker).plan.as_dict(), 0
         async with self._my_turn(asker):
-            run = self._prepare(asker)
-            with hold(self.home.lock, f"The {run.plan.verb} of {run.plan.generation}", hint=LOCK_HINT):
-                receipt = await self._execute(run, asker)
+            return await self._carry_out(asker)
+
+    async def _carry_out(self, asker: Asker) -> Answer:
+        run = self._prepare(asker)
+        with hold(self.home.lock, f"The {run.plan.verb} of {run.plan.generation}", hint=LOCK_HINT):
+            receipt = await self._execute(run, asker)
         return receipt.as_dict(), receipt.exit_code
 
     async def _execute(self, run: Run, asker: Asker) -> Receipt:
@@ -265,7 +254,7 @@ class Keeper:
 
     @contextlib.asynccontextmanager
     async def _my_turn(self, asker: Asker) -> Any:
-        if self._turn.locked() and not asker.args.get("wait"):
+        if self._turn.locked() and not asker.args.get("wait") and not self._recovering:
             raise self._locked()
         asker.queued = asyncio.current_task()
         try:
@@ -331,7 +320,7 @@ class Keeper:
         for follower in self._followers:
             follower.tell(event)
         if event.get("name") == "commit" and event.get("status") == "done":
-            self._live_changed.set()
+            self._supervisor.changed.set()
         if event.get("event") == "end" or event.get("name") == "switch":
             self.listener.listen(BACKLOG)
         self.print_event(event)

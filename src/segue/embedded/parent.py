@@ -27,7 +27,7 @@ class Parent:
     """Keeps `argv` running until it ends by its own wish.
 
     Attributes:
-        argv: the controller's command; ``--stop`` is added when it is only wanted to end everything.
+        argv: the controller's command; ``--stop`` is added for each time that it was told to.
         listener: the descriptor that the controller inherits.
     """
 
@@ -53,8 +53,7 @@ class Parent:
                 return code
 
     def _start(self) -> None:
-        extra = ("--stop",) if self.stops else ()
-        argv = (*self.argv, *extra)
+        argv = (*self.argv, *("--stop",) * self.stops)
         self.controller = os.posix_spawn(argv[0], argv, os.environ, setsid=True, setsigmask=())
         self.started = time.monotonic()
 
@@ -80,5 +79,10 @@ class Parent:
     def _restart(self, code: int) -> None:
         sys.stderr.write(f"segue: the controller ended with {code}; starting another\n")
         self.pause = FASTEST if time.monotonic() - self.started > STEADY else min(SLOWEST, self.pause * 2)
-        time.sleep(self.pause)
-        self._start()
+        while True:
+            time.sleep(self.pause)
+            try:
+                return self._start()
+            except OSError as error:
+                sys.stderr.write(f"segue: no controller can be started: {error.strerror}; trying again\n")
+                self.pause = SLOWEST

@@ -392,7 +392,10 @@ def child_exit(server, worker):
     if worker.aborted or not sums[GOODBYE]:
         _write(f"crashed.{worker.pid}", {"held": sums[STARTED] - sums[FINISHED], "at": time.time()})
     _fold(path, sums)
-    os.unlink(os.path.join(FOLDER, f"ready.{worker.pid}"))
+    ready = os.path.join(FOLDER, f"ready.{worker.pid}")
+    # one that died during its check never was; an error here would end the master
+    if os.path.exists(ready):
+        os.unlink(ready)
 
 
 HOOKS = (

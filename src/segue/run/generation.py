@@ -113,7 +113,7 @@ class Generation:
             (self.folder / "master.json").rename(self.folder / f"master.{master.pid}")
         for word in ("leaving", "no", "booted.json", "refused.json"):
             (self.folder / word).unlink(missing_ok=True)
-        for stem in ("ready", "check"):
+        for stem in ("ready", "check", "crashed"):
             for path in self._files(stem):
                 path.unlink(missing_ok=True)
 

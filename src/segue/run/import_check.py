@@ -1,6 +1,7 @@
 """The import check: imports MODULE as Gunicorn would, in the app's interpreter, and says how it went.
 
-Run as ``python import_check.py RESULT TIMEOUT MODULE`` in the release's folder. It writes RESULT as JSON:
+Run as ``python import_check.py RESULT TIMEOUT EXECUTOR MODULE`` in the release's folder. It ends when the
+process EXECUTOR, which started it, does. It writes RESULT as JSON:
 ``{"kind": "ok", "file": ...}`` or ``{"kind": ..., "message": ..., "evidence": ...}``; the traceback in it
 begins with the app's own frames. It runs in the app's interpreter, so it imports nothing of segue's.
 """
@@ -10,10 +11,12 @@ import faulthandler
 import importlib.metadata
 import json
 import os
+import signal
 import sys
 import traceback
 
 MOST_NAMES = 20
+PR_SET_PDEATHSIG = 1
 
 
 def _app_frames(error):
@@ -74,7 +77,9 @@ def _no_app(module, error):
     return {
         "kind": "attribute" if found is None else "not_callable",
         "message": f"{module} is no app: {error}".rstrip(".") + ".",
-        "evidence": f"callable in {name}: {names}" if found is None else f"it is of type {type(found).__name__}",
+        "evidence": f"callable in {name}: {names}"
+        if found is None
+        else f"it is of type {type(found).__name__}",
     }
 
 
@@ -87,8 +92,20 @@ def _raised(module, error):
     }
 
 
+def _die_with(executor):
+    """An import that hangs would outlive whoever could end it."""
+    with contextlib.suppress(ImportError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # not its parent by number: the configured interpreter may be a script that starts the real one
+    if not os.path.exists(f"/proc/{executor}"):
+        sys.exit("who asked for this import is gone")
+
+
 def main():
-    result, timeout, module = sys.argv[1:4]
+    result, timeout, executor, module = sys.argv[1:5]
+    _die_with(int(executor))
     faulthandler.enable()
     faulthandler.dump_traceback_later(float(timeout))
     document = _check(module)
