@@ -7,9 +7,8 @@ import json
 import os
 import signal
 import subprocess
-import threading
-import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One keeper for all: each test leaves it at rest."""
     folder = tmp_path_factory.mktemp("interrupted") / "project"
     make_app(folder, version="v1")
-    configure(folder)
+    configure(folder, drain_timeout="60s")
     with serving(folder) as site:
         yield site
 
@@ -185,41 +184,49 @@ def test_ctrl_c_while_it_waits_for_its_turn_gives_the_turn_up(site: Site) -> Non
 
 def test_ctrl_c_after_the_commit_only_stops_following(site: Site) -> None:
     make_app(site.folder, version="v2")
-    answers: list[bytes] = []
-    with traffic(f"{site.url}/") as load, holding_a_request(site, 4.0, answers):
+    with holding_a_request(site) as held, traffic(f"{site.url}/") as load:
         with asked(site, "deploy", "--json") as asker:
             told(asker, "commit")
             asker.send_signal(signal.SIGINT)
             code, document, err = ended(asker)
+        assert site.home.read_record().phase is Phase.DRAIN
         assert code == 0
-        assert not answers, "the drain was over already"
         assert document["ok"] is True
         assert document["error"] is None
         assert {step["name"] for step in document["steps"]} >= {"build", "switch", "commit"}
         assert "the drain goes on" in err
+        assert held.finish() == b"10"
         until(site.at_rest, what="the end of the drain")
         assert site.home.read_record().live == document["generation"]
     demand_no_loss(load)
-    assert answers == [b"slept"]
     assert site.segue("receipt", document["generation"], "--json").document["ok"]
 
 
+class Held:
+    """A slow upload: the server has half of it."""
+
+    def __init__(self, bind: str) -> None:
+        self.connection = HTTPConnection(bind, timeout=60)
+        self.connection.putrequest("POST", "/upload")
+        self.connection.putheader("Content-Length", "10")
+        self.connection.endheaders(b"12345")
+
+    def finish(self) -> bytes:
+        """Send the other half; the answer's body."""
+        self.connection.send(b"67890")
+        answer = self.connection.getresponse()
+        assert answer.status == 200
+        return answer.read()
+
+
 @contextlib.contextmanager
-def holding_a_request(site: Site, seconds: float, answers: list[bytes]) -> Iterator[None]:
-    """A request that the live generation answers only after `seconds`."""
+def holding_a_request(site: Site) -> Iterator[Held]:
+    """A request that the live generation holds until it is finished."""
     served = site.live().counts().started
-
-    def ask() -> None:
-        with urllib.request.urlopen(f"{site.url}/slow?seconds={seconds}", timeout=60) as answer:
-            answers.append(answer.read())
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    until(lambda: site.live().counts().started > served)
-    try:
-        yield
-    finally:
-        asking.join()
+    held = Held(site.bind)
+    with contextlib.closing(held.connection):
+        until(lambda: site.live().counts().started > served, what="the request in the app")
+        yield held
 
 
 # leaving
@@ -229,15 +236,14 @@ def test_a_keeper_that_leaves_begins_no_deploy(tmp_path: Path) -> None:
     """What it serves is answered to the end, and its exit code is 0."""
     folder = tmp_path / "project"
     make_app(folder, version="v1")
-    configure(folder)
-    answers: list[bytes] = []
+    configure(folder, drain_timeout="60s")
     with serving(folder) as site:
-        with holding_a_request(site, 4.0, answers):
+        with holding_a_request(site) as held:
             site.process.send_signal(signal.SIGTERM)
             until(lambda: site.home.read_record().live is None, what="the keeper's farewell")
             error = demand_untouched(folder, 3, "deploy")
             assert error["kind"] == "leaving"
             assert f"pid {site.controller().pid} was told to stop" in error["evidence"]
-        assert answers == [b"slept"]
+            assert held.finish() == b"10"
         assert site.process.wait(20) == 0
     assert demand_untouched(folder, 3, "deploy")["kind"] == "no_keeper"
