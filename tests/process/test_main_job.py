@@ -27,7 +27,7 @@ SLOW_SHOTS = (
 SETTINGS: dict[str, dict[str, Any]] = {
     # each slow request holds a sync worker for 2 s: enough of them that the quick ones find one free
     "sync": {"workers": 5, "threads": 1},
-    "gthread": {"workers": 2, "threads": 8},
+    "gthread": {"workers": 2, "threads": 8, "preload": True},
 }
 
 servers = pytest.mark.parametrize("server", ["sync", "gthread"])
@@ -94,6 +94,7 @@ def main_job(folder: Path, server: str, *, deploys: int, rollbacks: int) -> None
 
 
 @servers
+@pytest.mark.timeout(600)
 def test_deploys_and_a_rollback_in_a_row_lose_nothing(tmp_path: Path, server: str) -> None:
     """Three deploys with 3 s of import, then one rollback."""
     main_job(tmp_path / "project", server, deploys=3, rollbacks=1)
