@@ -378,9 +378,11 @@ def post_request(worker, req, environ, resp):
 
 
 def worker_exit(server, worker):
-    THEIRS["worker_exit"](server, worker)
-    if COUNTERS:
-        COUNTERS[0].goodbye()
+    try:
+        THEIRS["worker_exit"](server, worker)
+    finally:
+        if COUNTERS:
+            COUNTERS[0].goodbye()
 
 
 def child_exit(server, worker):
@@ -403,7 +405,9 @@ HOOKS = (
 )  # fmt: skip
 COUNTERS = []
 START = _read("start.json")
-faulthandler.dump_traceback_later(_time_left())
+if not _there("booted.json"):
+    # not when HUP has the config read again: what is forked then would wait for this timer's thread for ever
+    faulthandler.dump_traceback_later(_time_left())
 USER = _user_settings(START["user_config"])
 THEIRS = {name: _hook(name) for name in HOOKS}
 globals().update({name: value for name, value in _settings().items() if name not in HOOKS})

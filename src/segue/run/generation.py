@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -86,10 +87,23 @@ class Generation:
 
     def counts(self) -> Counts:
         """What it has served, over all its workers, those that ended included."""
-        total = Counts()
+        before = self._counters()
+        while True:
+            total = Counts()
+            for path in before:
+                total += read_counts(path)
+            # what a worker that ended meanwhile had served may have been read in both files
+            if (now := self._counters()) == before:
+                return total
+            before = now
+
+    def _counters(self) -> dict[Path, tuple[int, int]]:
+        found = {}
         for path in self._files("counters"):
-            total += read_counts(path)
-        return total
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found[path] = (status.st_ino, 0 if path.suffix != ".ended" else status.st_mtime_ns)
+        return found
 
     def told_to_go(self) -> bool:
         """Whether its workers may accept."""
