@@ -114,7 +114,7 @@ def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
 # under the keeper
 
 
-@pytest.fixture(scope="module", params=MODES)
+@pytest.fixture(scope="module", params=["sync", "gthread-preload"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("gate") / "project"
     make_mirror(folder, "raw_env = ['FROM_CONFIG=1']\n")

@@ -1,0 +1,56 @@
+"""The plan is a value: it names everything, and looks at nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from segue.build.source import Source
+from segue.config.schema import AppConfig
+from segue.core.plan import Plan
+from segue.deploy.plan import plan_deploy, plan_start
+from segue.deploy.steps import PHASES, STEPS
+
+CONFIG = AppConfig.model_validate({"name": "shop", "check": "/healthz", "drain_timeout": "7s", "keep": 3})
+SOURCE = Source(Path("/nowhere"), revision="8c1f2e9", git=True)
+RELEASE = "20261121T013455-8c1f2e9"
+LIVE = "20261120T000000-0000000.1"
+
+
+def deploy(live: str | None) -> Plan:
+    return plan_deploy(CONFIG, live, RELEASE, source=SOURCE, module="wsgi:app")
+
+
+def names(plan: Plan) -> list[str]:
+    return [step.name for step in plan.steps]
+
+
+def test_a_deploy_goes_through_all_phases() -> None:
+    wanted = ["build", "import", "boot", "ready", "switch", "watch", "commit", "drain", "prune"]
+    assert names(deploy(LIVE)) == wanted == list(STEPS)
+
+
+def test_without_anything_live_there_is_nothing_to_watch_or_drain() -> None:
+    assert names(deploy(None)) == ["build", "import", "boot", "ready", "switch", "commit", "prune"]
+
+
+@pytest.mark.parametrize("verb", ["rollback", "restart"])
+def test_what_is_on_disk_is_started_and_not_built(verb: str) -> None:
+    plan = plan_start(CONFIG, LIVE, RELEASE, 3, verb=verb)
+    assert plan.generation == f"{RELEASE}.3"
+    assert names(plan) == ["boot", "ready", "switch", "watch", "commit", "drain", "prune"]
+
+
+def test_everything_is_named_up_front_and_equal_words_make_equal_plans() -> None:
+    plan = deploy(LIVE)
+    assert plan == deploy(LIVE)
+    assert json.loads(json.dumps(plan.as_dict())) == plan.as_dict()
+    told = " ".join(step.does for step in plan.steps)
+    for word in (RELEASE, f"{RELEASE}.1", LIVE, "wsgi:app", "/healthz", "7.0 s", "3 good releases"):
+        assert word in told
+
+
+def test_every_phase_before_the_commit_has_its_step() -> None:
+    assert list(PHASES) == names(deploy(LIVE))[: names(deploy(LIVE)).index("commit")]
