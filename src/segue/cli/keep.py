@@ -38,6 +38,7 @@ async def _keep(spec: dict[str, object], *, stops: int) -> int:
         app=str(spec["app"]),
         overrides=dict(spec["overrides"]),  # type: ignore[call-overload]  # JSON: the sender is `segue up`
         print_event=_print_event,
+        taken_over=bool(spec["taken_over"]),
     )
     return await keeper.live(stops=stops)
 

@@ -31,6 +31,7 @@ def up(**flags: Any) -> None:
     from segue.disk.lock import hold  # noqa: PLC0415
     from segue.embedded.listener import bind_listener, bound_address  # noqa: PLC0415
     from segue.embedded.parent import Parent  # noqa: PLC0415
+    from segue.embedded.takeover import take_listener  # noqa: PLC0415
 
     home = home_here()
     overrides = {key: value for key, value in flags.items() if value is not None}
@@ -41,7 +42,8 @@ def up(**flags: Any) -> None:
     home.read_record()
     hint = "`segue deploy` brings a new release in; `segue status` says what serves"
     with hold(home.keeper_lock, f"Another `segue up` of {home.project}", kind="running", hint=hint):
-        listener = bind_listener(config.bind)
+        taken = take_listener(home, config.bind)
+        listener = taken or bind_listener(config.bind)
         address = bound_address(config.bind, listener)
         click.echo(f"listening on {address}, project {home.project}", err=True)
         spec = {
@@ -51,8 +53,8 @@ def up(**flags: Any) -> None:
             "address": str(address),
             "app": config.name,
             "overrides": overrides,
+            "taken_over": taken is not None,
         }
         argv = (sys.executable, "-m", "segue.cli.keep", json.dumps(spec))
-        home.write_record(home.read_record().settle().retire())
         code = Parent(argv, listener.fileno()).keep()
     sys.exit(code)

@@ -13,27 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from segue import __version__
-from segue.build.detect import detect_module
-from segue.build.source import resolve_source
 from segue.config.load import load_config
-from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.errors import Interrupted, Refused, SegueError, UsageError
-from segue.core.ids import new_release_id, release_of
 from segue.core.record import Phase, Record
 from segue.deploy.apply import apply_record
 from segue.deploy.execute import execute
-from segue.deploy.plan import HANDOFF, plan_deploy, plan_start
 from segue.deploy.recovered import write_interrupted_receipt
 from segue.deploy.run import Run, Site
 from segue.disk.atomic import write_json
 from segue.disk.events import Event, append_event
 from segue.disk.home import Home
 from segue.disk.lock import hold
-from segue.disk.processes import myself
+from segue.disk.processes import ProcessId, myself, process
 from segue.embedded.clock import SystemClock
 from segue.embedded.listener import BACKLOG
 from segue.embedded.masters import Masters
+from segue.embedded.prepare import prepare
 from segue.embedded.server import Asker, Server
 from segue.embedded.supervisor import Supervisor
 from segue.proof.receipt import Receipt
@@ -54,6 +50,8 @@ class Keeper:
         app: the app's name.
         overrides: the flags of `segue up`, which beat the config.
         print_event: shows an event to whoever looks at the keeper's terminal.
+        taken_over: whether `listener` is that of a keeper that was killed, and what it kept goes on.
+        environ: what generations start from.
     """
 
     home: Home
@@ -62,6 +60,7 @@ class Keeper:
     app: str
     overrides: Mapping[str, Any]
     print_event: Callable[[Event], None]
+    taken_over: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def __post_init__(self) -> None:
@@ -88,6 +87,8 @@ class Keeper:
         _on_signal(signal.SIGINT, self._leave_at_once)
         if stops > 1:
             self._leave_at_once()
+        if not self.taken_over and not self._succeeds():
+            self._begin_anew()
         if stops:
             await self._recover()
             return await self._stop()
@@ -137,14 +138,27 @@ class Keeper:
     def _socket(self) -> Path:
         return self.home.runtime_folder() / "keeper.sock"
 
+    def _succeeds(self) -> bool:
+        """Whether a controller of the same parent's was here before."""
+        keeper, parent = self.home.read_keeper() or {}, process(os.getppid())
+        return parent == ProcessId(keeper.get("parent", 0), keeper.get("parent_started", 0))
+
+    def _begin_anew(self) -> None:
+        """What an earlier keeper kept is not what is to be served now, but can be rolled back to."""
+        record = self.home.read_record()
+        if record.phase is not Phase.REST:
+            write_interrupted_receipt(self.site, record)
+        self.home.write_record(record.settle().retire())
+
     def _announce(self) -> None:
-        me = myself()
+        me, parent = myself(), process(os.getppid())
         write_json(
             self.home.keeper,
             {
                 "pid": me.pid,
                 "started": me.started,
                 "parent": os.getppid(),
+                "parent_started": parent and parent.started,
                 "version": __version__,
                 "socket": str(self._socket()),
                 "bind": str(self.address),
@@ -283,6 +297,9 @@ class Keeper:
                 hint="start `segue up` again; it makes a release of the project as it is",
             )
 
+    def _prepare(self, asker: Asker) -> Run:
+        return prepare(self.site, load_config(self.home.project, self.overrides), asker)
+
     def _locked(self) -> Refused:
         if self._run is None:
             return Refused("locked", "Another command is under way.", hint=LOCK_HINT)
@@ -324,44 +341,6 @@ class Keeper:
         if event.get("event") == "end" or event.get("name") == "switch":
             self.listener.listen(BACKLOG)
         self.print_event(event)
-
-    # plans
-
-    def _config(self) -> AppConfig:
-        return load_config(self.home.project, self.overrides)
-
-    def _prepare(self, asker: Asker) -> Run:
-        """Everything that a deploy needs, looked up before anything is touched."""
-        config, record, args = self._config(), self.home.read_record(), asker.args
-        if args.get("strategy") not in (None, HANDOFF):
-            raise Refused(
-                "strategy",
-                f"The embedded keeper knows only the strategy {HANDOFF}.",
-                evidence=f"asked for: {args['strategy'][:40]}",
-                hint="blue-green needs a front before the app: it comes with server targets",
-            )
-        if asker.verb not in ("up", "deploy"):
-            return self._prepare_start(asker, config, record)
-        folder = self.home.project if args.get("path") is None else Path(args["path"])
-        module = config.module or detect_module(folder)
-        source = resolve_source(folder, args.get("rev"))
-        release = new_release_id(self.site.now(), source.revision, self.home.releases())
-        plan = plan_deploy(config, record.live, release, source=source, module=module, verb=asker.verb)
-        return Run(plan, config, self.site, record, module, asker.by, source=source)
-
-    def _prepare_start(self, asker: Asker, config: AppConfig, record: Record) -> Run:
-        releases = self.site.releases
-        if record.live is None:
-            hint = "wait until `segue up` says that it serves"
-            raise Refused(
-                "no_live", "Nothing is live yet.", evidence=f"phase: {record.phase.value}", hint=hint
-            )
-        if asker.verb == "restart":
-            release = release_of(record.live)
-        else:
-            release = releases.rollback_target(record, asker.args.get("to"))
-        plan = plan_start(config, record.live, release, releases.next_start(release), verb=asker.verb)
-        return Run(plan, config, self.site, record, releases.read(release)["module"], asker.by)
 
 
 def _on_signal(number: int, callback: Callable[[], None]) -> None:

@@ -34,11 +34,11 @@ async def ended(process: ProcessId) -> None:
     except ProcessLookupError:
         return
     loop = asyncio.get_running_loop()
-    gone = loop.create_future()
+    gone = asyncio.Event()
     try:
-        loop.add_reader(descriptor, lambda: gone.done() or gone.set_result(None))
+        loop.add_reader(descriptor, gone.set)
         if process.alive():
-            await gone
+            await gone.wait()
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
