@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -82,3 +83,15 @@ def demand_verdict(deploy: Deploy, row: Row, evidence: str) -> None:
     assert site.home.read_record().live == (deploy.generation if committed else deploy.before)
     assert deaths.fetch(f"{site.url}/") == ("next" if committed else "quick")
     assert deaths.history(site)[deploy.generation]["ok"] == committed
+
+
+@pytest.mark.parametrize("kept", ["sync"], indirect=True, scope="module")
+def test_what_a_killed_worker_held_is_lost_and_counted(kept: Site) -> None:
+    deaths.long_phases(kept)
+    with deaths.deploying(kept) as deploy, deaths.held_by_live(deploy, Row("worker", "drain")) as request:
+        deploy.in_phase("drain")
+        deaths.holder(kept.generation(deploy.before)).signal(signal.SIGKILL)
+        out, _ = deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
+        assert not deaths.answered(request)
+    assert json.loads(out)["cut"] == 1
+    demand_rest(kept)

@@ -1,25 +1,21 @@
-"""Deaths and stops apart from the table: at rest, at the first deploy, at instants between two writes."""
+"""Deaths that no deploy is needed for: at rest, at the first start, and of the whole keeper."""
 
 from __future__ import annotations
 
-import os
-import random
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.support import deaths
 from tests.support.apps import make_app
 from tests.support.bad import append
-from tests.support.deaths import Deploy, demand_rest
+from tests.support.deaths import demand_nothing_left, demand_rest, kill_controller
 from tests.support.site import Site, configure, demand_no_loss, serving, traffic, until
 
-from segue.core.record import Phase, Record
-from segue.deploy.releases import Releases, State
+from segue.core.record import Phase
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
 
@@ -27,13 +23,6 @@ CRASHES_WHEN_TOLD = """
 if (HERE / "instance" / "broken").exists():
     raise RuntimeError("broken")
 """
-HANGS_IN_WORKERS = """
-import sys
-if "gunicorn" in sys.argv[0]:
-    time.sleep(FOREVER)
-"""
-LEAVE_TIMEOUT = 40.0
-SEED = 20261121
 
 
 @pytest.fixture
@@ -59,13 +48,6 @@ def kill_live_master(site: Site) -> ProcessId:
     assert master is not None
     master.signal(signal.SIGKILL)
     return master
-
-
-def kill_controller(site: Site) -> None:
-    """Kill it, and wait until its successor has said so."""
-    controller = site.controller()
-    assert controller.signal(signal.SIGKILL)
-    until(lambda: site.controller() != controller, what="the successor")
 
 
 # at rest
@@ -131,16 +113,56 @@ def test_three_controllers_die_in_a_row_and_the_deploy_is_taken_back(site: Site)
     demand_no_loss(load)
 
 
-def test_with_its_whole_keeper_killed_the_live_generation_serves_on(site: Site) -> None:
-    url, master, controller = site.url, site.live().master(), site.controller()
+def test_with_its_whole_keeper_killed_the_generation_serves_on_and_the_next_keeper_takes_it_over(
+    site: Site,
+) -> None:
+    bind, master = site.bind, site.live().master()
+    with ExitStack() as stack:
+        with traffic(f"{site.url}/") as load:
+            kill_keeper(site)
+            assert deaths.fetch(f"http://{bind}/") == "quick"
+            successor = stack.enter_context(serving(site.folder, bind=bind))
+            assert successor.live().master() == master
+            demand_rest(successor)
+            make_app(site.folder, version="next")
+            successor.deploy("--wait")
+            assert deaths.fetch(f"{successor.url}/") == "next"
+        demand_no_loss(load)
+    demand_nothing_left(site)
+
+
+def test_a_keeper_killed_in_a_deploy_has_a_successor_that_takes_it_back(site: Site) -> None:
+    bind = site.bind
+    deaths.long_phases(site)
+    with ExitStack() as stack:
+        with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
+            deploy.in_phase("watch")
+            kill_keeper(site)
+            deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
+            assert deploy.asker.returncode == 1
+            successor = stack.enter_context(serving(site.folder, bind=bind))
+            demand_rest(successor)
+            assert successor.home.read_record().live == deploy.before
+            assert deaths.history(successor)[deploy.generation]["ok"] is False
+        demand_no_loss(load)
+
+
+def test_a_keeper_of_another_address_drains_what_a_killed_one_left(site: Site) -> None:
+    master = site.live().master()
     assert master is not None
-    with traffic(f"{url}/") as load:
-        site.process.kill()
-        site.process.wait()
-        until(lambda: not controller.alive(), what="the end of the controller")
-        assert deaths.fetch(f"{url}/") == "quick"
-    demand_no_loss(load)
-    assert master.alive()
+    kill_keeper(site)
+    with serving(site.folder, bind="127.0.0.2:0") as successor:
+        demand_rest(successor)
+        assert not master.alive()
+        assert deaths.fetch(f"{successor.url}/") == "quick"
+
+
+def kill_keeper(site: Site) -> None:
+    """Kill its parent, and wait until its controller has followed."""
+    controller = site.controller()
+    site.process.kill()
+    site.process.wait()
+    until(lambda: not controller.alive(), what="the end of the controller")
 
 
 # the first deploy
@@ -164,202 +186,3 @@ def kill_in_first_deploy(home: Home) -> None:
     keeper = home.read_keeper()
     assert keeper is not None
     assert ProcessId(keeper["pid"], keeper["started"]).signal(signal.SIGKILL)
-
-
-# told to stop
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_stop_drains_and_leaves_nothing(site: Site, number: signal.Signals) -> None:
-    with deaths.in_flight(site, 2.0) as request:
-        held(site)
-        os.kill(site.process.pid, number)
-        assert site.process.wait(LEAVE_TIMEOUT) == 0
-        assert deaths.answered(request)
-    demand_nothing_left(site)
-
-
-def test_a_second_stop_leaves_at_once(site: Site) -> None:
-    with deaths.in_flight(site, 60.0) as request:
-        held(site)
-        os.kill(site.process.pid, signal.SIGTERM)
-        until(lambda: "draining" in site.keeper_log(), what="the drain")
-        os.kill(site.process.pid, signal.SIGTERM)
-        assert site.process.wait(5) == 0
-        assert not deaths.answered(request)
-    demand_nothing_left(site)
-
-
-def test_a_stop_reaches_the_successor_of_a_controller_that_died(site: Site) -> None:
-    with deaths.in_flight(site, 2.0) as request:
-        held(site)
-        site.controller().signal(signal.SIGKILL)
-        os.kill(site.process.pid, signal.SIGTERM)
-        assert site.process.wait(LEAVE_TIMEOUT) == 0
-        assert deaths.answered(request)
-    demand_nothing_left(site)
-
-
-@pytest.mark.parametrize(
-    "phase",
-    [
-        phase if phase in ("build", "boot", "watch", "drain") else pytest.param(phase, marks=pytest.mark.soak)
-        for phase in deaths.PHASES
-    ],
-)
-def test_a_stop_during_a_deploy_ends_it_first(site: Site, phase: str) -> None:
-    deaths.long_phases(site)
-    with (
-        deaths.deploying(site) as deploy,
-        deaths.held_by_live(deploy, deaths.Row("keeper", phase)) as request,
-    ):
-        deploy.in_phase(phase)
-        os.kill(site.process.pid, signal.SIGTERM)
-        deploy.asker.communicate(timeout=LEAVE_TIMEOUT)
-        assert site.process.wait(LEAVE_TIMEOUT) == 0
-        assert deaths.answered(request)
-    record, receipt = site.home.read_record(), deaths.history(site)[deploy.generation]
-    assert record == Record(previous=deploy.generation if receipt["ok"] else deploy.before)
-    assert deploy.asker.returncode == (0 if receipt["ok"] else 130)
-    assert receipt["ok"] == (phase in deaths.AFTER_COMMIT) or phase == "commit"
-    demand_nothing_left(site)
-
-
-def held(site: Site) -> None:
-    """Wait until the app holds a request."""
-
-    def holds() -> bool:
-        counts = site.live().counts()
-        return counts.started > counts.finished
-
-    until(holds, what="a request in flight")
-
-
-def demand_nothing_left(site: Site) -> None:
-    until(lambda: not deaths.left(site), what=f"the end of {deaths.left(site)}")
-    record = site.home.read_record()
-    assert (record.live, record.candidate, record.phase) == (None, None, Phase.REST)
-
-
-# between two writes
-
-
-def die_after_writing(deploy: Deploy, record: Record) -> None:
-    """Leave everything as a controller does that dies right after it has written `record`."""
-    site = deploy.site
-    site.process.send_signal(signal.SIGSTOP)
-    controller = site.controller()
-    controller.signal(signal.SIGKILL)
-    until(lambda: not controller.alive(), what="its end")
-    site.home.write_record(record)
-    site.process.send_signal(signal.SIGCONT)
-
-
-def test_a_controller_that_dies_right_after_the_commit_is_followed_forward(site: Site) -> None:
-    deaths.long_phases(site)
-    with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
-        deploy.in_phase("watch")
-        die_after_writing(deploy, site.home.read_record().commit())
-        deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
-        assert deploy.asker.returncode == 0
-        demand_rest(site)
-    demand_no_loss(load)
-    assert site.home.read_record().live == deploy.generation
-    assert {release["state"] for release in Releases(site.home).all()} == {State.GOOD}
-
-
-def test_a_controller_that_dies_before_it_could_say_go_is_taken_back(site: Site) -> None:
-    deaths.long_phases(site)
-    with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
-        deploy.in_phase("ready")
-        die_after_writing(deploy, site.home.read_record().at(Phase.SWITCH))
-        deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
-        assert deploy.asker.returncode == 1
-        demand_rest(site)
-    demand_no_loss(load)
-    assert set(load.report["generations"]) == {deploy.before}
-
-
-def test_a_candidate_whose_workers_hang_leaves_none_when_its_master_is_killed(site: Site) -> None:
-    append(site.folder, HANGS_IN_WORKERS)
-    with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
-        deaths.VICTIMS["candidate_worker"](deploy)
-        deaths.VICTIMS["candidate_master"](deploy).signal(signal.SIGKILL)
-        deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
-        assert deploy.asker.returncode == 1
-        demand_rest(site)
-    demand_no_loss(load)
-
-
-def test_a_deploy_after_a_death_in_the_drain_waits_its_turn(site: Site) -> None:
-    """Its successor goes on with the drain, and never are more than three generations alive."""
-    deaths.long_phases(site)
-    with (
-        deaths.deploying(site) as first,
-        deaths.held_by_live(first, deaths.Row("controller", "drain")) as request,
-    ):
-        first.in_phase("drain")
-        kill_controller(site)
-        with deaths.deploying(site) as second:
-            most = most_alive(site, second.asker)
-        assert second.asker.returncode == 0
-        assert deaths.answered(request)
-    assert 2 <= most <= 3
-    demand_rest(site)
-
-
-def most_alive(site: Site, asker: subprocess.Popen[str]) -> int:
-    most = 0
-
-    def ended() -> bool:
-        nonlocal most
-        most = max(most, len(site.masters()))
-        return asker.poll() is not None
-
-    until(ended, 60, what="the deploy's end")
-    return most
-
-
-def instants(number: int, longest: float) -> list[float]:
-    seeded = random.Random(SEED)
-    return [round(seeded.uniform(0, longest), 2) for _ in range(number)]
-
-
-def some(moments: list[float], ordinary: int) -> list[object]:
-    """All of them for `make soak`, the first of them elsewhere."""
-    return [
-        moment if at < ordinary else pytest.param(moment, marks=pytest.mark.soak)
-        for at, moment in enumerate(moments)
-    ]
-
-
-def after(moment: float) -> None:
-    """Let `moment` seconds go by: the instant is what the test is about."""
-    began = time.monotonic()
-    until(lambda: time.monotonic() - began >= moment)
-
-
-@pytest.mark.parametrize("moment", some(instants(20, 1.5), 3))
-def test_ctrl_c_at_any_instant_of_the_boot_leaves_nobody_behind(site: Site, moment: float) -> None:
-    with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
-        deploy.in_phase("boot")
-        after(moment)
-        deploy.asker.send_signal(signal.SIGINT)
-        deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
-        assert deploy.asker.returncode == (0 if deploy.committed() else 130)
-        demand_rest(site)
-    demand_no_loss(load)
-
-
-@pytest.mark.parametrize("moment", some(instants(40, 5.0), 2))
-def test_a_controller_killed_at_any_instant_of_a_deploy(site: Site, moment: float) -> None:
-    with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
-        deploy.in_phase("build")
-        after(moment)
-        site.controller().signal(signal.SIGKILL)
-        deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
-        demand_rest(site)
-        assert deploy.asker.returncode == (0 if deploy.committed() else 1)
-        assert deaths.history(site)[deploy.generation]["ok"] == deploy.committed()
-        site.deploy("--wait")
-    demand_no_loss(load)

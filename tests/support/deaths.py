@@ -17,8 +17,11 @@ from typing import Any
 from tests.support.apps import make_app
 from tests.support.site import Site, configure, until
 
+from segue.core.record import Phase
 from segue.disk.events import read_events
 from segue.disk.processes import ProcessId, parent_of, process
+from segue.run.counters import read_counts
+from segue.run.generation import Generation
 
 PHASES = ("build", "import", "boot", "ready", "switch", "watch", "commit", "drain", "prune")
 BEFORE_GO = ("build", "import", "boot", "ready")
@@ -94,6 +97,20 @@ def workers_of(master: ProcessId | None) -> list[ProcessId]:
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     found = [process(pid) for pid in pids if parent_of(pid) == master.pid]
     return [worker for worker in found if worker is not None]
+
+
+def holder(generation: Generation) -> ProcessId:
+    """The worker of `generation` that holds a request."""
+
+    def holds(worker: ProcessId) -> bool:
+        counts = read_counts(generation.folder / f"counters.{worker.pid}")
+        return counts.started > counts.finished
+
+    found: ProcessId = until(
+        lambda: next(filter(holds, workers_of(generation.master())), None),
+        what="a worker that holds a request",
+    )
+    return found
 
 
 def _controller(deploy: Deploy) -> ProcessId:
@@ -254,13 +271,22 @@ def history(site: Site) -> dict[str, dict[str, Any]]:
     return {receipt["generation"]: receipt for receipt in receipts}
 
 
-def left(site: Site) -> dict[int, str]:
-    """The project's processes."""
-    return processes_in(site.folder)
-
-
 def demand_rest(site: Site) -> None:
     """Without another command: one consistent state, and nobody about who does not belong to it."""
     until(site.at_rest, END_TIMEOUT, what=f"rest\n{site.home.read_record()}\n{site.keeper_log()[-3000:]}")
     until(lambda: not strangers(site), END_TIMEOUT, what=f"the end of {strangers(site)}")
     assert site.at_rest()
+
+
+def demand_nothing_left(site: Site) -> None:
+    """After the keeper has left: no process of the project's, and a record that says so."""
+    until(lambda: not processes_in(site.folder), END_TIMEOUT, what=f"the end of {processes_in(site.folder)}")
+    record = site.home.read_record()
+    assert (record.live, record.candidate, record.phase) == (None, None, Phase.REST)
+
+
+def kill_controller(site: Site) -> None:
+    """Kill it, and wait until its successor has said so."""
+    controller = site.controller()
+    assert controller.signal(signal.SIGKILL)
+    until(lambda: site.controller() != controller, what="the successor")

@@ -1,0 +1,93 @@
+"""A keeper that is told to stop drains, ends what is under way first, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import deaths
+from tests.support.apps import make_app
+from tests.support.deaths import demand_nothing_left
+from tests.support.site import Site, configure, serving, until
+
+from segue.core.record import Record
+
+LEAVE_TIMEOUT = 40.0
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    folder = tmp_path / "project"
+    make_app(folder, version="quick")
+    configure(folder, workers=2)
+    with serving(folder) as site:
+        yield site
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_drains_and_leaves_nothing(site: Site, number: signal.Signals) -> None:
+    with deaths.in_flight(site, 2.0) as request:
+        held(site)
+        os.kill(site.process.pid, number)
+        assert site.process.wait(LEAVE_TIMEOUT) == 0
+        assert deaths.answered(request)
+    demand_nothing_left(site)
+
+
+def test_a_second_stop_leaves_at_once(site: Site) -> None:
+    with deaths.in_flight(site, 60.0) as request:
+        held(site)
+        os.kill(site.process.pid, signal.SIGTERM)
+        until(lambda: "draining" in site.keeper_log(), what="the drain")
+        os.kill(site.process.pid, signal.SIGTERM)
+        assert site.process.wait(5) == 0
+        assert not deaths.answered(request)
+    demand_nothing_left(site)
+
+
+def test_a_stop_reaches_the_successor_of_a_controller_that_died(site: Site) -> None:
+    with deaths.in_flight(site, 2.0) as request:
+        held(site)
+        site.controller().signal(signal.SIGKILL)
+        os.kill(site.process.pid, signal.SIGTERM)
+        assert site.process.wait(LEAVE_TIMEOUT) == 0
+        assert deaths.answered(request)
+    demand_nothing_left(site)
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        phase if phase in ("build", "boot", "watch", "drain") else pytest.param(phase, marks=pytest.mark.soak)
+        for phase in deaths.PHASES
+    ],
+)
+def test_a_stop_during_a_deploy_ends_it_first(site: Site, phase: str) -> None:
+    deaths.long_phases(site)
+    with (
+        deaths.deploying(site) as deploy,
+        deaths.held_by_live(deploy, deaths.Row("keeper", phase)) as request,
+    ):
+        deploy.in_phase(phase)
+        os.kill(site.process.pid, signal.SIGTERM)
+        deploy.asker.communicate(timeout=LEAVE_TIMEOUT)
+        assert site.process.wait(LEAVE_TIMEOUT) == 0
+        assert deaths.answered(request)
+    record, receipt = site.home.read_record(), deaths.history(site)[deploy.generation]
+    assert record == Record(previous=deploy.generation if receipt["ok"] else deploy.before)
+    assert deploy.asker.returncode == (0 if receipt["ok"] else 130)
+    assert receipt["ok"] == (phase in deaths.AFTER_COMMIT) or phase == "commit"
+    demand_nothing_left(site)
+
+
+def held(site: Site) -> None:
+    """Wait until the app holds a request."""
+
+    def holds() -> bool:
+        counts = site.live().counts()
+        return counts.started > counts.finished
+
+    until(holds, what="a request in flight")
