@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.support.apps import make_app
 from tests.support.site import configure, demand_no_loss, serving, traffic
 

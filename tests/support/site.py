@@ -16,6 +16,7 @@ from typing import Any
 
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
+from segue.proof.spec import ProbeSpec, Shot
 from segue.run.generation import Generation
 
 SEGUE = (sys.executable, "-m", "segue")
@@ -229,8 +230,6 @@ def traffic(
     url: str, *, rate: float = 100, shots: tuple[Any, ...] | None = None, connect: str = ""
 ) -> Iterator[Traffic]:
     """Open-loop traffic on `url`, half of it kept alive, from before the block to its end."""
-    from segue.proof.spec import ProbeSpec, Shot
-
     report = Path(os.environ.get("TMPDIR", "/tmp")) / f"traffic-{os.getpid()}-{time.monotonic_ns()}.json"
     spec = ProbeSpec(
         url=url, connect=connect, rate=rate, shots=shots or (Shot(),), report=str(report), timeout=20.0

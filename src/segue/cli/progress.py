@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -23,7 +24,7 @@ class Progress:
     """Prints events to stderr; `with` it, a terminal shows the step under way as well."""
 
     def __init__(self, *, live: bool) -> None:
-        self._live = live and click.get_text_stream("stderr").isatty()
+        self._live = live and sys.stderr.isatty()
         self._status: Status | None = None
 
     def __enter__(self) -> Self:
@@ -62,9 +63,7 @@ class Progress:
 
     def _running(self, name: str) -> None:
         if self._status is not None:
-            from rich.text import Text  # noqa: PLC0415 - see above
-
-            self._status.update(_Elapsed(name, time.monotonic(), Text))
+            self._status.update(_Elapsed(name, time.monotonic()))
 
     def _line(self, text: str) -> None:
         click.echo(text, err=True)
@@ -73,11 +72,11 @@ class Progress:
 class _Elapsed:
     """The step under way and its time so far, anew at every redraw."""
 
-    def __init__(self, name: str, since: float, text: type) -> None:
-        self._name, self._since, self._text = name, since, text
+    def __init__(self, name: str, since: float) -> None:
+        self._name, self._since = name, since
 
-    def __rich__(self) -> object:
-        return self._text(f"{self._name}  {time.monotonic() - self._since:.0f} s")
+    def __rich__(self) -> str:
+        return f"{self._name}  {time.monotonic() - self._since:.0f} s"
 
 
 def _headline(event: Event) -> str:

@@ -62,7 +62,8 @@ def _hand_over(config: AppConfig, live: str | None, generation: str) -> tuple[St
     prune = Step("prune", f"keep {config.keep} good releases on disk")
     if live is None:
         return (commit, prune)
-    drain = f"{live} stops accepting, finishes what it holds, and leaves; cut after {format_duration(config.drain_timeout)}"
+    deadline = format_duration(config.drain_timeout)
+    drain = f"{live} stops accepting, finishes what it holds, and leaves; cut after {deadline}"
     return (Step("watch", _watch(config)), commit, Step("drain", drain), prune)
 
 

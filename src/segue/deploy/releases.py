@@ -48,8 +48,7 @@ class Releases:
 
     def next_start(self, release: str) -> int:
         """The number of the next start of `release`."""
-        number = int(self.read(release).get("starts", 0)) + 1
-        return number
+        return int(self.read(release).get("starts", 0)) + 1
 
     def all(self) -> list[dict[str, Any]]:
         """What is known of every release, oldest first."""
@@ -75,7 +74,7 @@ class Releases:
                 "no_release",
                 "There is no good release to go back to.",
                 evidence=self._listed(),
-                hint="`segue releases` lists what is on disk; `segue rollback --to RELEASE` takes any that was built",
+                hint="`segue rollback --to RELEASE` takes any that was built",
             )
         return max(good, key=lambda release: (self.read(release).get("live_at", ""), release))
 

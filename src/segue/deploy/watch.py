@@ -1,4 +1,4 @@
-"""The watch: both generations serve, and the new one is compared with the old one until it may be committed."""
+"""The watch: both generations serve, and the new one is compared with the old until it may be committed."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Home:
                 "unwritable",
                 f"{self.root} can't be written: {error.strerror}.",
                 evidence=_who_owns(self.project),
-                hint="segue keeps releases and receipts in .segue of the project; run it as the user who owns it",
+                hint="segue keeps everything in .segue of the project; run it as the project's owner",
             ) from error
 
     def releases(self) -> list[str]:
@@ -126,7 +126,7 @@ class Home:
                 "record",
                 f"{path} is damaged.",
                 evidence=str(error),
-                hint="nothing was touched; what serves still serves. Move the file away and run `segue up` again",
+                hint="nothing was touched; what serves still serves. Move the file away, then `segue up`",
             ) from error
 
     def write_record(self, record: Record) -> None:

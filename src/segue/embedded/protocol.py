@@ -1,7 +1,7 @@
 """What askers and the keeper say to each other: one JSON document a line, over a unix socket.
 
 The asker sends one request, ``{"version", "verb", "args", "by"}``, and may send ``{"verb": "cancel"}`` after.
-The keeper answers with any number of ``{"event": ...}`` and one last line, ``{"document": ..., "exit_code": ...}``.
+The keeper answers with any number of ``{"event": ...}`` and one last ``{"document": ..., "exit_code": ...}``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def decode(line: bytes) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(document, dict):
-        raise ValueError("a request is a JSON object")
+        raise ValueError("a request is a JSON object")  # noqa: TRY004 - for the caller it is bad input like any other
     return document
 
 

@@ -17,8 +17,9 @@ USER_CONFIG = "gunicorn.conf.py"
 
 # What must not come along: paths that lead back to the live tree, and sockets that are somebody else's.
 _UNSET = (
-    "PWD", "OLDPWD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "GUNICORN_PID", "GUNICORN_FD",
-    "PYTHONHOME", "VIRTUAL_ENV", "FLASK_RUN_FROM_CLI", "WERKZEUG_RUN_MAIN", "WERKZEUG_SERVER_FD",
+    "PWD", "OLDPWD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "GUNICORN_PID",
+    "GUNICORN_FD", "PYTHONHOME", "VIRTUAL_ENV", "FLASK_RUN_FROM_CLI", "WERKZEUG_RUN_MAIN",
+    "WERKZEUG_SERVER_FD",
 )  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def _reading(path: str, status: str, answer: dict[str, Any]) -> tuple[str, str, 
         message = f"The check {path} was answered by another release, {answer['release']}."
         return "wrong_release", message, "does the app pass the check on to something else?"
     if status[:1] == "3":
-        hint = 'set check to the path it leads to, or check_host / check_scheme = "https" to what the app expects'
+        hint = "set check to the path it leads to, or check_host or check_scheme to what the app expects"
         return "check", f"The check {path} answered with a redirect ({status}).", hint
     if status[:3] == "404":
         return (
