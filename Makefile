@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS ?= 2
 
-.PHONY: demo test check soak lock clean setup
+.PHONY: demo test smoke check soak lock clean setup
 setup: .venv/.ready
 
 $(UV):
@@ -27,6 +27,10 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak"
+
+# the tests that say the most in the least time
+smoke: setup
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak" tests/unit tests/process/test_deploy.py tests/process/test_gate.py
 
 soak: setup
 	@$(BIN)/python -m pytest -m soak

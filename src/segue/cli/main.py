@@ -20,6 +20,7 @@ VERBS = {
     "receipt": "look",
     "recover": "deploy",
     "probe": "probe",
+    "demo": "demo",
 }
 
 

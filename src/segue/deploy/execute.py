@@ -9,6 +9,7 @@ from typing import Any
 from segue.core.errors import Bug, Failed, Interrupted, SegueError, Stranded
 from segue.core.plan import Step
 from segue.deploy.apply import apply_record
+from segue.deploy.measure import Measurement
 from segue.deploy.releases import State
 from segue.deploy.run import Run
 from segue.deploy.steps import PHASES, STEPS
@@ -38,6 +39,7 @@ async def _carry_out(run: Run) -> SegueError | None:
     try:
         run.write(run.record.begin(run.plan.generation))
         run.say("begin", by=run.by, **run.plan.as_dict() | {"steps": [step.name for step in run.plan.steps]})
+        await _measure(run)
         for step in run.plan.steps:
             await _take(run, step)
     except asyncio.CancelledError:
@@ -51,6 +53,13 @@ async def _carry_out(run: Run) -> SegueError | None:
     else:
         return None
     return _forgive(run, error)
+
+
+async def _measure(run: Run) -> None:
+    """Knock at the users' door from the first step to the last, wherever somebody answers."""
+    if run.plan.previous is not None:
+        file = run.site.home.probe(run.plan.generation)
+        run.measurement = await Measurement.begin(run.config, run.site.address, file)
 
 
 def _interrupted(run: Run) -> Interrupted:
@@ -105,6 +114,7 @@ def _settle(run: Run, receipt: Receipt) -> None:
     home, settled = run.site.home, run.record.settle()
     try:
         write_json(home.receipt(run.plan.generation), receipt.as_dict())
+        home.probe(run.plan.generation).unlink(missing_ok=True)
     except OSError as failure:
         run.note(f"the receipt could not be written: {failure}")
     try:

@@ -31,9 +31,8 @@ class Measurement:
     file: Path
 
     @classmethod
-    async def begin(cls, config: AppConfig, address: Address, folder: Path) -> Measurement:
+    async def begin(cls, config: AppConfig, address: Address, file: Path) -> Measurement:
         """Start it, and wait until it has measured something."""
-        file = folder / "probe.json"
         spec = ProbeSpec(
             url=f"http://{config.check_host or _named(address)}{config.check}",
             connect=str(_reachable(address)),

@@ -55,7 +55,7 @@ def _receipt(site: Site, record: Record, generation: str) -> Receipt:
         steps=tuple(_steps(told)),
         notes=(f"the executor died in phase {record.phase.value}; its successor wrote this receipt",),
         watched=None,
-        traffic=read_json(folder / "probe.json"),
+        traffic=read_json(site.home.probe(generation)),
         held_by_crashed=sum(crash["held"] for crash in crashes),
         cut=0,
         error=None if committed else _taken_back(record),

@@ -1,4 +1,4 @@
-"""The steps of a deploy: one function each, in the order of the plan. A step's answer is a few words on how it went."""
+"""The steps of a deploy, one function each, in the order of the plan; each says briefly how it went."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from segue.core.errors import Failed, error_from_dict
@@ -16,7 +15,6 @@ from segue.core.record import Phase
 from segue.deploy import import_check
 from segue.deploy.apply import apply_record
 from segue.deploy.commands import started
-from segue.deploy.measure import Measurement
 from segue.deploy.releases import State
 from segue.deploy.run import Run
 from segue.deploy.watch import watch_candidate
@@ -86,8 +84,6 @@ async def boot(run: Run) -> str:
         environ=site.environ,
     )
     run.candidate.prepare(document)
-    if run.plan.previous is not None:
-        run.measurement = await Measurement.begin(run.config, site.address, run.candidate.folder)
     await site.processes.spawn(name)
     await site.processes.first_ready(name)
     _tell_settings(run)

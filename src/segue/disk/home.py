@@ -78,6 +78,10 @@ class Home:
         """The receipt of the deploy of `generation`."""
         return self.root / "receipts" / f"{generation}.json"
 
+    def probe(self, generation: str) -> Path:
+        """What the probe has measured of the deploy of `generation`, while that is under way."""
+        return self.root / "receipts" / f"{generation}.probe"
+
     def create(self) -> None:
         """Make the folders.
 

@@ -41,7 +41,7 @@ class Parent:
     def keep(self) -> int:
         """Run until the controller ends by its own wish; its exit code."""
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        os.set_inheritable(self.listener, True)  # noqa: FBT003 - the only parameter it has
+        os.set_inheritable(self.listener, True)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._start()
         while True:
