@@ -96,11 +96,11 @@ class Server:
         try:
             return await asyncio.shield(answer)
         finally:
-            while not asker.events.empty() and not sending.done():
-                await asyncio.sleep(0)
-            for task in (sending, listening):
+            sent = asyncio.create_task(asker.events.join())
+            await asyncio.wait((sent, sending), timeout=REQUEST_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+            for task in (sent, sending, listening):
                 task.cancel()
-            await asyncio.gather(sending, listening, return_exceptions=True)
+            await asyncio.gather(sent, sending, listening, return_exceptions=True)
 
     async def _listen_for_cancel(self, asker: Asker, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ValueError, OSError):
@@ -136,6 +136,7 @@ async def _send_events(asker: Asker, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         while True:
             await _send(writer, {"event": await asker.events.get()})
+            asker.events.task_done()
 
 
 async def _send(writer: asyncio.StreamWriter, document: dict[str, Any]) -> None:
