@@ -183,3 +183,14 @@ def test_the_tour_goes_as_the_readme_says(tmp_path: Path) -> None:
         assert tour.site.process.wait(STOP_TIMEOUT) == 0
         demand_output(tour.up, tour.site.keeper_log(), tour.user)
         assert not tour.site.masters()
+
+
+def test_every_test_that_the_promises_name_is_there() -> None:
+    """A promise without its test is none."""
+    root = README.parent
+    named = re.findall(
+        r"`(tests/\S+\.py)(?:::(\w+))?`", (root / "docs/promises.md").read_text(encoding="utf-8")
+    )
+    assert named, "no test is named"
+    for path, test in named:
+        assert f"def {test}(" in (root / path).read_text(encoding="utf-8") if test else (root / path).exists()
