@@ -74,7 +74,7 @@ class Releases:
                 "no_release",
                 "There is no good release to go back to.",
                 evidence=self._listed(),
-                hint="`segue rollback --to RELEASE` takes any that was built",
+                hint="`segue rollback --to RELEASE` takes any of `segue releases` that was built",
             )
         return max(good, key=lambda release: (self.read(release).get("live_at", ""), release))
 
