@@ -134,10 +134,16 @@ def _export(source: Source, release: Path) -> None:
 def _remove_linked(release: Path, links: Iterable[str]) -> None:
     for link in links:
         path = release / link
+        if _behind_link(path, release):
+            continue  # what it leads to is not the release's to remove
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def _behind_link(path: Path, release: Path) -> bool:
+    return any(parent.is_symlink() for parent in path.parents if parent.is_relative_to(release))
 
 
 def _link_shared(project: Path, release: Path, links: Iterable[str]) -> None:

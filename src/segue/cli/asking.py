@@ -19,8 +19,12 @@ from segue.embedded.asking import Answer, Conversation
 
 def deploy_by_keeper(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
     """Have the keeper carry out `verb`, follow it, show its receipt, and end with its exit code."""
-    conversation = Conversation(home_here(), verb, args)
-    with contextlib.closing(conversation), Progress(live=not as_json) as progress:
+    home = home_here()
+    # asked only when everything is ready to follow: Ctrl-C must find somebody to ask for it to be taken back
+    with (
+        Progress(live=not as_json) as progress,
+        contextlib.closing(Conversation(home, verb, args)) as conversation,
+    ):
         document, code = _follow(conversation, progress.show)
     if as_json:
         print_json(document)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
@@ -31,6 +32,8 @@ def _print_event(event: Event) -> None:
 
 
 async def _keep(spec: dict[str, object], *, stops: int) -> int:
+    # masters get it as descriptor 3; a second one, of which they don't know, they would never close
+    os.set_inheritable(int(str(spec["listener"])), False)
     keeper = Keeper(
         home=Home(Path(str(spec["project"]))),
         listener=socket.socket(fileno=int(str(spec["listener"]))),

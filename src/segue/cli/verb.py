@@ -56,6 +56,6 @@ def show_error(error: SegueError, *, as_json: bool = False) -> None:
 
 def print_json(document: dict[str, Any] | list[Any]) -> None:
     """Print `document` on stdout: the one thing there with ``--json``."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+    json.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
     sys.stdout.flush()

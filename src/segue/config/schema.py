@@ -74,7 +74,8 @@ class Settings(_Table):
     """The app's Gunicorn config, relative to the project. Without it: gunicorn.conf.py, if there."""
 
     python: FilePath | None = None
-    """An interpreter to build releases with. Without it: the one that suits the project."""
+    """An existing interpreter that runs the app; nothing is installed then, requirements.txt is left alone.
+    Without it: a virtual environment built from requirements.txt, else the project's own interpreter."""
 
     check: UrlPath = "/"
     """The path that tells whether a release is healthy."""

@@ -94,19 +94,23 @@ async def _take(run: Run, step: Step) -> None:
 
 
 async def _come_to_rest(run: Run) -> Stranded | None:
-    """One path for every end: make the machine match the settled record."""
+    """One path for every end: make the machine match the settled record; only then write down how it went."""
+    stranded = None
     try:
-        if not run.committed:
-            _judge_release(run)
         await apply_record(run.record.settle(), run.site.processes)
     except (SegueError, OSError) as failure:
-        return Stranded(
+        stranded = Stranded(
             "stranded",
             f"The deploy could not be taken back: {failure}",
             evidence=getattr(failure, "evidence", ""),
             hint="look at `segue status` now; `segue recover` tries again",
         )
-    return None
+    try:
+        if not run.committed:
+            _judge_release(run)
+    except (OSError, ValueError) as failure:
+        run.note(f"the state of {run.plan.release} could not be written: {failure}")
+    return stranded
 
 
 def _settle(run: Run, receipt: Receipt) -> None:
@@ -115,7 +119,7 @@ def _settle(run: Run, receipt: Receipt) -> None:
     try:
         write_json(home.receipt(run.plan.generation), receipt.as_dict())
         home.probe(run.plan.generation).unlink(missing_ok=True)
-    except OSError as failure:
+    except (OSError, ValueError) as failure:
         run.note(f"the receipt could not be written: {failure}")
     try:
         run.write(settled)

@@ -17,7 +17,10 @@ def write_json(path: Path, document: Any) -> None:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("x", encoding="utf-8") as file:
+        # what an app prints and raises ends up in receipts: for its user alone
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # a lone surrogate, as in names of odd files, is written as the escape that JSON has for it
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             json.dump(document, file, indent=1, ensure_ascii=False)
             file.write("\n")
             file.flush()

@@ -13,7 +13,7 @@ Event = dict[str, Any]
 
 def append_event(path: Path, event: Event) -> None:
     """Append `event` as one line, in one write, so that lines of two writers never mix."""
-    line = json.dumps(event, ensure_ascii=False) + "\n"
+    line = json.dumps(event) + "\n"
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         # on the line that a crash cut short it would be lost with it

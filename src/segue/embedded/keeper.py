@@ -15,7 +15,7 @@ from typing import Any
 from segue import __version__
 from segue.config.load import load_config
 from segue.core.address import Address
-from segue.core.errors import Interrupted, Refused, SegueError, UsageError
+from segue.core.errors import Interrupted, Refused, SegueError, Stranded, UsageError
 from segue.core.record import Phase, Record
 from segue.deploy.apply import apply_record
 from segue.deploy.execute import execute
@@ -131,7 +131,7 @@ class Keeper:
         try:
             _, code = await first
         except SegueError as error:
-            self.print_event({"event": "end", "ok": False, "error": error.as_dict()})
+            self._show({"event": "end", "ok": False, "error": error.as_dict()})
             code = error.exit_code
         return 0 if told.done() else code
 
@@ -171,10 +171,10 @@ class Keeper:
         """Drain everything and leave."""
         self._leaving = True
         self._cancel_deploy()
-        if self._deploying is not None:
-            await asyncio.wait((self._deploying,))
-        self.home.write_record(self.home.read_record().retire())
-        self.print_event({"event": "note", "text": "draining; press Ctrl-C again to leave at once"})
+        # whatever is under way, a recovery too, comes to rest first; who waits for a turn is refused
+        async with self._turn:
+            self.home.write_record(self.home.read_record().retire())
+        self._show({"event": "note", "text": "draining; press Ctrl-C again to leave at once"})
         await asyncio.gather(*(self.masters.drain(name) for name in self.masters.observe()))
         self.home.keeper.unlink(missing_ok=True)
         if self.address.path:
@@ -195,29 +195,29 @@ class Keeper:
 
     # the record
 
-    async def _recover(self) -> tuple[Record, tuple[str, ...]]:
+    async def _recover(self) -> tuple[Record, tuple[str, ...], SegueError | None]:
         """Come to rest, whatever the last executor was doing when it ended.
 
         The record comes to rest last: until then every further successor would do all of this again.
         """
         record = self.home.read_record()
         with hold(self.home.lock, "A recovery", hint=LOCK_HINT):
-            done = await self._rest(record.settle())
+            done, error = await self._rest(record.settle())
             if record.phase is not Phase.REST:
                 write_interrupted_receipt(self.site, record)
             self.site.releases.sweep()
             self.home.write_record(record.settle())
-        return record.settle(), done
+        return record.settle(), done, error
 
-    async def _rest(self, record: Record) -> tuple[str, ...]:
+    async def _rest(self, record: Record) -> tuple[tuple[str, ...], SegueError | None]:
         try:
             actions = await apply_record(record, self.masters)
         except SegueError as error:
             # the supervisor tries again; nothing that serves was taken away
             self._note(error.message)
-            return (f"failed: {error.message}",)
+            return (), error
         self.home.point_current(record)
-        return tuple(f"{type(action).__name__.lower()} {action.generation}" for action in actions)
+        return tuple(f"{type(action).__name__.lower()} {action.generation}" for action in actions), None
 
     async def _settle(self) -> None:
         """The live master is back: what could not leave without it can now. A deploy sees to that itself."""
@@ -241,8 +241,12 @@ class Keeper:
 
     async def _recover_when_free(self, asker: Asker) -> Answer:
         async with self._my_turn(asker):
-            record, actions = await self._recover()
-        return {"ok": True, "record": record.as_dict(), "actions": list(actions)}, 0
+            record, actions, error = await self._recover()
+        document = {"record": record.as_dict(), "actions": list(actions)}
+        if error is None:
+            return {"ok": True, **document}, 0
+        stranded = Stranded("stranded", error.message, evidence=error.evidence, hint=error.hint)
+        return {"ok": False, **document, "error": stranded.as_dict()}, stranded.exit_code
 
     async def _deploy(self, asker: Asker) -> Answer:
         if asker.args.get("dry_run"):
@@ -331,16 +335,19 @@ class Keeper:
             append_event(self.home.events, event)
         except OSError as error:
             # the log is for people; a full disk must not stop what keeps the site up
-            self.print_event(
-                {"event": "note", "text": f"{self.home.events} can't be written: {error.strerror}"}
-            )
+            self._show({"event": "note", "text": f"{self.home.events} can't be written: {error.strerror}"})
         for follower in self._followers:
             follower.tell(event)
         if event.get("name") == "commit" and event.get("status") == "done":
             self._supervisor.changed.set()
         if event.get("event") == "end" or event.get("name") == "switch":
             self.listener.listen(BACKLOG)
-        self.print_event(event)
+        self._show(event)
+
+    def _show(self, event: Event) -> None:
+        # a terminal that is gone must not stop what keeps the site up
+        with contextlib.suppress(OSError):
+            self.print_event(event)
 
 
 def _on_signal(number: int, callback: Callable[[], None]) -> None:

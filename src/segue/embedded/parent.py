@@ -6,6 +6,7 @@ and it only ever waits for signals, so there is next to nothing in it that could
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -77,12 +78,19 @@ class Parent:
             self._restart(os.waitstatus_to_exitcode(status))
 
     def _restart(self, code: int) -> None:
-        sys.stderr.write(f"segue: the controller ended with {code}; starting another\n")
+        _say(f"the controller ended with {code}; starting another")
         self.pause = FASTEST if time.monotonic() - self.started > STEADY else min(SLOWEST, self.pause * 2)
         while True:
             time.sleep(self.pause)
             try:
                 return self._start()
             except OSError as error:
-                sys.stderr.write(f"segue: no controller can be started: {error.strerror}; trying again\n")
+                _say(f"no controller can be started: {error.strerror}; trying again")
                 self.pause = SLOWEST
+
+
+def _say(text: str) -> None:
+    # a terminal that is gone must not end the one process that all others rest on
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"segue: {text}\n")
+        sys.stderr.flush()

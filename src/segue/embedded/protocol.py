@@ -17,7 +17,7 @@ _ARGS = {"rev": str, "path": str, "strategy": str, "to": str, "wait": bool, "dry
 
 def encode(document: dict[str, Any]) -> bytes:
     """`document` as one line."""
-    return json.dumps(document, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(document).encode() + b"\n"
 
 
 def decode(line: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
+from math import exp, lgamma
 
 FEWEST_ERRORS = 3
 CHANCE = 0.001
@@ -28,8 +28,20 @@ def chance_of(old: Tally, new: Tally) -> float:
     """
     errors, answers = old.errors + new.errors, old.answers + new.answers
     most = min(errors, new.answers)
-    ways = sum(comb(new.answers, k) * comb(old.answers, errors - k) for k in range(new.errors, most + 1))
-    return ways / comb(answers, errors)
+    all_ways = _log_comb(answers, errors)
+    return min(
+        1.0,
+        sum(
+            exp(_log_comb(new.answers, k) + _log_comb(old.answers, errors - k) - all_ways)
+            for k in range(new.errors, most + 1)
+            if errors - k <= old.answers
+        ),
+    )
+
+
+def _log_comb(n: int, k: int) -> float:
+    """The logarithm of n over k: the numbers themselves would have thousands of digits under real load."""
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
 
 
 def is_worse(old: Tally, new: Tally) -> bool:
