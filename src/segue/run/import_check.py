@@ -6,6 +6,8 @@ process EXECUTOR, which started it, does. It writes RESULT as JSON:
 begins with the app's own frames. It runs in the app's interpreter, so it imports nothing of segue's.
 """
 
+from __future__ import annotations
+
 import contextlib
 import faulthandler
 import importlib.metadata
@@ -14,14 +16,17 @@ import os
 import signal
 import sys
 import traceback
+from typing import Any
 
 MOST_NAMES = 20
 PR_SET_PDEATHSIG = 1
 
 
-def _app_frames(error):
+def _app_frames(error: BaseException) -> str:
     """The traceback of `error` from the first frame that is neither ours nor Gunicorn's nor importlib's."""
-    packages = [os.path.dirname(sys.modules[name].__file__) + os.sep for name in ("gunicorn", "importlib")]
+    packages = [
+        str(sys.modules[name].__file__).removesuffix("__init__.py") for name in ("gunicorn", "importlib")
+    ]
     machinery = (__file__, "<frozen importlib", *packages)
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(machinery):
@@ -29,11 +34,11 @@ def _app_frames(error):
     return "".join(traceback.format_exception(type(error), error, frames))
 
 
-def _check(module):
+def _check(module: str) -> dict[str, Any]:
     sys.path[0] = os.getcwd()
     try:
-        from gunicorn import util
-        from gunicorn.errors import AppImportError
+        from gunicorn import util  # noqa: PLC0415 - where it is missing, that is the finding
+        from gunicorn.errors import AppImportError  # noqa: PLC0415 - see above
     except ImportError:
         return {
             "kind": "no_gunicorn",
@@ -46,9 +51,9 @@ def _check(module):
         return _no_app(module, error)
     except ModuleNotFoundError as error:
         if f"{module.partition(':')[0]}.".startswith(f"{error.name}."):
-            return _no_module(module, error.name)
+            return _no_module(module, str(error.name))
         return _raised(module, error)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever an app raises is the finding
         return _raised(module, error)
     name = module.partition(":")[0]
     file = getattr(sys.modules.get(name), "__file__", None)
@@ -60,7 +65,7 @@ def _check(module):
     }
 
 
-def _no_module(module, missing):
+def _no_module(module: str, missing: str) -> dict[str, Any]:
     there = sorted(name for name in os.listdir() if not name.startswith((".", "__")))
     return {
         "kind": "module",
@@ -69,7 +74,7 @@ def _no_module(module, missing):
     }
 
 
-def _no_app(module, error):
+def _no_app(module: str, error: Exception) -> dict[str, Any]:
     name, _, attribute = module.partition(":")
     there = vars(sys.modules[name])
     found = there.get(attribute.partition("(")[0] or "application")
@@ -83,7 +88,7 @@ def _no_app(module, error):
     }
 
 
-def _raised(module, error):
+def _raised(module: str, error: BaseException) -> dict[str, Any]:
     words = [type(error).__name__, *str(error).splitlines()[:1]]
     return {
         "kind": "missing" if isinstance(error, ModuleNotFoundError) else "import",
@@ -92,10 +97,10 @@ def _raised(module, error):
     }
 
 
-def _die_with(executor):
+def _die_with(executor: int) -> None:
     """An import that hangs would outlive whoever could end it."""
     with contextlib.suppress(ImportError):
-        import ctypes
+        import ctypes  # noqa: PLC0415 - not every interpreter has it
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # not its parent by number: the configured interpreter may be a script that starts the real one
@@ -103,7 +108,8 @@ def _die_with(executor):
         sys.exit("who asked for this import is gone")
 
 
-def main():
+def main() -> None:
+    """Import the app, and write down how it went."""
     result, timeout, executor, module = sys.argv[1:5]
     _die_with(int(executor))
     faulthandler.enable()

@@ -37,6 +37,9 @@ def main() -> None:
     os.chdir(directory)
     os.environ["LISTEN_PID"] = str(os.getpid())
     os.environ["LISTEN_FDS"] = "1"
+    # Gunicorn would put it above the gate; the gate reads it, and overrules in it what segue owns
+    if "GUNICORN_CMD_ARGS" in os.environ:
+        os.environ["SEGUE_GUNICORN_CMD_ARGS"] = os.environ.pop("GUNICORN_CMD_ARGS")
     _remember(folder)
     _die_with_parent(0)
     os.execve(argv[0], argv, os.environ)  # noqa: S606 - no shell is what is wanted
