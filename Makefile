@@ -30,7 +30,8 @@ test: setup
 
 # the tests that say the most in the least time
 smoke: setup
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak" tests/unit tests/process/test_deploy.py tests/process/test_gate.py
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak" tests/unit tests/process/test_deploy.py tests/process/test_gate.py \
+	  tests/process/test_bad_sources.py
 
 soak: setup
 	@$(BIN)/python -m pytest -m soak

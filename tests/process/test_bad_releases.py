@@ -373,7 +373,7 @@ def test_settings_that_are_segues_are_overruled_and_their_hooks_still_run(tmp_pa
                 ("pidfile", "'instance/gunicorn.pid'"),
                 ("daemon", "True"),
             ):
-                note = f"gunicorn.conf.py sets {name} = {value}: overruled, {name} is segue's"
+                note = f"the app's Gunicorn settings have {name} = {value}: overruled, {name} is segue's"
                 assert note in receipt["notes"]
                 assert note in site.segue("receipt").out
             site.deploy()

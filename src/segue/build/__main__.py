@@ -9,13 +9,14 @@ import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 from segue.build.snapshot import snapshot
 from segue.build.source import Source
 from segue.build.venv import build_venv, choose_python
-from segue.core.errors import SegueError
+from segue.core.errors import Bug, Failed, SegueError
 from segue.disk.processes import die_with_parent
 
 NICENESS = 10
@@ -28,6 +29,10 @@ def _print(document: dict[str, Any]) -> None:
 
 def _say(text: str) -> None:
     _print({"say": text})
+
+
+def _fail(error: SegueError) -> None:
+    _print({"error": error.as_dict(), "exit_code": error.exit_code})
 
 
 def build(spec: dict[str, Any]) -> dict[str, Any]:
@@ -61,15 +66,11 @@ def main() -> None:
     try:
         _print({"built": build(spec)})
     except SegueError as error:
-        _print({"error": error.as_dict(), "exit_code": error.exit_code})
+        _fail(error)
     except OSError as error:
-        failed = {
-            "kind": "build",
-            "message": f"The release could not be written: {error}.",
-            "evidence": "",
-            "hint": "",
-        }
-        _print({"error": failed, "exit_code": 1})
+        _fail(Failed("build", f"The release could not be written: {error}."))
+    except Exception as error:  # noqa: BLE001 - without a word of it the executor could only guess
+        _fail(Bug("bug", f"segue's build failed: {error!r}.", evidence=traceback.format_exc()))
 
 
 if __name__ == "__main__":

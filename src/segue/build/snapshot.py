@@ -123,7 +123,9 @@ def _export(source: Source, release: Path) -> None:
         assert git.stdout is not None  # noqa: S101 - it was asked for one line above
         try:
             with tarfile.open(fileobj=git.stdout, mode="r|") as archive:
-                archive.extractall(release, filter="tar")
+                # by attribute: Python before 3.11.4 knows neither the parameter nor the filter
+                archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+                archive.extractall(release)  # noqa: S202 - the paths in it are git's own
             git.stdout.read()  # the padding after the archive's end: git must not meet a closed pipe
         except (tarfile.TarError, OSError) as error:
             raise Failed("snapshot", f"{source.describe()} can't be exported: {error}.") from error

@@ -136,7 +136,8 @@ def history(target: str | None, *, as_json: bool) -> None:
 
 
 def _history_row(receipt: dict[str, Any]) -> tuple[str, ...]:
-    lost = f"{lost_requests(receipt)} lost"
+    measured = receipt["traffic"] or lost_requests(receipt)
+    lost = f"{lost_requests(receipt)} lost" if measured else "not measured"
     result = (
         f"live, {lost}"
         if receipt["ok"]

@@ -66,7 +66,13 @@ class Progress:
             self._status.update(_Elapsed(name, time.monotonic()))
 
     def _line(self, text: str) -> None:
-        click.echo(text, err=True)
+        if self._status is None:
+            click.echo(text, err=True)
+            return
+        from rich.text import Text  # noqa: PLC0415 - see above
+
+        # through the spinner's own console, which takes its line away first
+        self._status.console.print(Text.from_ansi(text), soft_wrap=True)
 
 
 class _Elapsed:

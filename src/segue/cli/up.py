@@ -46,6 +46,8 @@ def up(**flags: Any) -> None:
         listener = taken or bind_listener(config.bind)
         address = bound_address(config.bind, listener)
         click.echo(f"listening on {address}, project {home.project}", err=True)
+        if taken is not None:
+            click.echo("took over the socket, and what serves on it, of a keeper that was killed", err=True)
         spec = {
             "project": str(home.project),
             "parent": os.getpid(),

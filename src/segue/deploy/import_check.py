@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GRACE = 1.0
 
 _HINTS = {
-    "no_gunicorn": "add gunicorn>=27.0 to requirements.txt, or set python to an interpreter that has it",
+    "no_gunicorn": "install gunicorn>=27.0 there, or write a requirements.txt with it and the rest",
     "module": 'name the app as MODULE:ATTRIBUTE, such as module = "wsgi:app"',
     "attribute": "the module was imported; after the colon comes the app in it, or a call that makes it",
     "not_callable": "the module was imported; what stands after the colon has to be the WSGI app itself",

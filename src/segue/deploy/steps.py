@@ -93,7 +93,7 @@ async def boot(run: Run) -> str:
 def _tell_settings(run: Run) -> None:
     booted = run.candidate.booted() or {}
     for name, value in booted.get("overruled", {}).items():
-        run.note(f"gunicorn.conf.py sets {name} = {value}: overruled, {name} is segue's")
+        run.note(f"the app's Gunicorn settings have {name} = {value}: overruled, {name} is segue's")
     if loses_requests(booted.get("gunicorn", "0"), booted.get("worker_class", "")):
         run.note(
             f"Gunicorn {booted['gunicorn']}'s gthread workers drop requests when they stop: use 27.0 or newer"

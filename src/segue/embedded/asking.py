@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from segue import __version__
-from segue.core.errors import Failed, Refused, SegueError
+from segue.core.errors import Refused, SegueError, Stranded
 from segue.disk.atomic import read_json
 from segue.disk.events import Event
 from segue.disk.home import Home
@@ -98,10 +98,10 @@ class Conversation:
             if not kept:
                 break
             time.sleep(POLL)
-        raise Failed(
+        raise Stranded(
             "keeper_died",
-            "The keeper died before it answered.",
-            hint="`segue status` says what serves; what was not committed is taken back by its successor",
+            "The keeper died before it answered, and no other has come in its place.",
+            hint="what served still serves; `segue up` takes over, and takes back what was not committed",
         )
 
 
@@ -132,7 +132,7 @@ def _no_keeper(home: Home) -> SegueError:
         "no_keeper",
         f"No keeper is running for {home.project}.",
         evidence=f"looked for it in {home.keeper}",
-        hint="start one in another terminal: `segue up MODULE:APP`",
+        hint="start one in another terminal: `segue up`; it takes over what an earlier one left serving",
     )
 
 

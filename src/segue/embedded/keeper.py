@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -302,7 +302,13 @@ class Keeper:
             )
 
     def _prepare(self, asker: Asker) -> Run:
-        return prepare(self.site, load_config(self.home.project, self.overrides), asker)
+        config = load_config(self.home.project, self.overrides)
+        run = prepare(self.site, config, asker)
+        if replace(config.bind, port=config.bind.port or self.address.port) != self.address:
+            run.notes.append(
+                f"bind is {config.bind} now: that needs a new `segue up`; this one stays on {self.address}"
+            )
+        return run
 
     def _locked(self) -> Refused:
         if self._run is None:

@@ -40,6 +40,9 @@ def bind_listener(address: Address) -> socket.socket:
         if not address.path:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where.name)
+        if address.path:
+            # a proxy of another user has to get in, as it would with Gunicorn and with a TCP port
+            os.chmod(address.path, 0o666)  # noqa: S103 - see above
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()

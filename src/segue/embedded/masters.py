@@ -153,7 +153,12 @@ class Masters:
 
 async def _end(generation: Generation, word: str, limit: float) -> None:
     generation.tell(word)
+    master = generation.master()
     await _leave(lambda: _left(generation), limit)
+    # one that ended by itself was waited for by nobody
+    with contextlib.suppress(ChildProcessError):
+        if master is not None:
+            os.waitpid(master.pid, os.WNOHANG)
 
 
 async def _leave(left: Callable[[], list[ProcessId]], limit: float) -> None:

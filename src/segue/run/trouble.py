@@ -104,10 +104,10 @@ def _unhealthy(answer: dict[str, Any], generation: Generation) -> Failed:
 
 def _last_words(generation: Generation) -> tuple[str, str]:
     """Its last traceback, else the end of its log."""
-    before, found, after = generation.log_tail(LOG_LINES).rpartition("Traceback (most recent call last):")
+    _, found, words = generation.log_tail(LOG_LINES).rpartition("Traceback (most recent call last):")
     if found:
-        return "its log, from its last traceback:", f"{found}{after}"
-    return "the end of its log:", "\n".join(before.splitlines()[-EVIDENCE_LINES:])
+        return "its log, from its last traceback:", f"{found}{words}"
+    return "the end of its log:", "\n".join(words.splitlines()[-EVIDENCE_LINES:])
 
 
 def _reading(path: str, status: str, answer: dict[str, Any]) -> tuple[str, str, str]:
