@@ -16,20 +16,21 @@ _IMPORTED = re.compile(r"^from \S+ import .*\b(app|application)\b", re.MULTILINE
 
 
 def detect_module(project: Path) -> str:
-    """The app of `project` as ``MODULE:ATTRIBUTE``, looked for where Flask looks and in the usual places.
+    """The app of `project` as ``MODULE:ATTRIBUTE``, looked for in the usual files, then in its packages.
 
     Raises:
         UsageError: nothing looks like an app.
     """
-    for name in _FILES:
-        if (project / name).is_file():
-            found = _app_in((project / name).read_text(encoding="utf-8", errors="replace"))
+    packages = sorted(project.glob("[!.]*/__init__.py"))
+    for path in (*(project / name for name in _FILES), *packages):
+        if path.is_file():
+            found = _app_in(path.read_text(encoding="utf-8", errors="replace"))
             if found is not None:
-                return f"{name.removesuffix('.py')}:{found}"
+                return f"{path.parent.name if path in packages else path.stem}:{found}"
     raise UsageError(
         "module",
         f"No app was found in {project}.",
-        evidence=f"looked for app, application or create_app() in {', '.join(_FILES)}",
+        evidence=f"looked for app, application or create_app() in {', '.join(_FILES)} and packages",
         hint='name it: `segue up MODULE:APP`, or module = "MODULE:APP" in segue.toml',
     )
 

@@ -26,22 +26,25 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON document 
 def status(target: str | None, *, as_json: bool) -> None:
     """What runs."""
     check_target(target)
-    document = _status(home_here())
+    home = home_here()
+    document = _status(home)
     if as_json:
         print_json(document)
         return
-    keeper = document["keeper"]
-    running = (
-        f"running, pid {keeper['pid']}, on {keeper['bind']}"
-        if keeper
-        else "not running (`segue up` starts one)"
-    )
-    click.echo(f"keeper    {running}")
+    click.echo(f"keeper    {_keeper_line(document['keeper'], home)}")
     for role in ("live", "candidate", "previous"):
         if document[role]:
             click.echo(f"{role:<9} {_generation_line(document[role])}")
     if document["phase"] != "rest":
         click.echo(f"phase     {document['phase']}")
+
+
+def _keeper_line(keeper: dict[str, Any] | None, home: Home) -> str:
+    if keeper is not None:
+        return f"running, pid {keeper['pid']}, on {keeper['bind']}"
+    if not home.root.exists():
+        return f"none: nothing was ever served from {home.project} (is this the right folder?)"
+    return "not running (`segue up` starts one)"
 
 
 def _generation_line(generation: dict[str, Any]) -> str:
@@ -100,11 +103,15 @@ def releases(target: str | None, *, as_json: bool) -> None:
     elif rows:
         keys = ("id", "state", "role", "created", "by")
         show_table(
-            ("RELEASE", "STATE", "", "CREATED", "BY"),
-            [tuple(str(row[key] or "") for key in keys) for row in rows],
+            ("RELEASE", "STATE", "", "CREATED", "BY", ""),
+            [(*(str(row[key] or "") for key in keys), _changes(row)) for row in rows],
         )
     else:
         click.echo("no releases yet: `segue up` makes the first")
+
+
+def _changes(row: dict[str, Any]) -> str:
+    return f"with changes since {row['revision']}" if row["dirty"] else ""
 
 
 def _release(home: Home, name: str, record: Record) -> dict[str, Any]:

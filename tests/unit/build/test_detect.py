@@ -22,9 +22,15 @@ from segue.core.errors import UsageError
         ("app.py", "def create_app(config=None):\n    return Flask(__name__)\n", "app:create_app()"),
         ("app.py", "def make_app():\n    return Flask(__name__)\n", "app:make_app()"),
         ("app.py", "# \xe9\napp = 1\n", "app:app"),
+        (
+            "shop/__init__.py",
+            "def create_app(test_config=None):\n    return Flask(__name__)\n",
+            "shop:create_app()",
+        ),
     ],
 )
 def test_an_app_or_its_factory_is_found(tmp_path: Path, file: str, text: str, module: str) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_bytes(text.encode("latin-1"))
     assert detect_module(tmp_path) == module
 
