@@ -92,7 +92,9 @@ def _in_git(folder: Path) -> bool:
 def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     argv = ("git", "-C", str(folder), *words)
     try:
-        return subprocess.run(argv, capture_output=True, text=True, check=False, errors="replace")
+        return subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, errors="replace"
+        )
     except FileNotFoundError as error:
         raise UsageError(
             "git",

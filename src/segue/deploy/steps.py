@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -152,7 +153,7 @@ async def drain(run: Run) -> str:
 
 async def prune(run: Run) -> str:
     """Keep as many good releases as the config says."""
-    removed = run.site.releases.prune(run.config.keep, run.record)
+    removed = await asyncio.to_thread(run.site.releases.prune, run.config.keep, run.record)
     return f"removed {len(removed)}" if removed else ""
 
 

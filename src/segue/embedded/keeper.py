@@ -250,12 +250,13 @@ class Keeper:
 
     async def _deploy(self, asker: Asker) -> Answer:
         if asker.args.get("dry_run"):
-            return self._prepare(asker).plan.as_dict(), 0
+            return (await asyncio.to_thread(self._prepare, asker)).plan.as_dict(), 0
         async with self._my_turn(asker):
             return await self._carry_out(asker)
 
     async def _carry_out(self, asker: Asker) -> Answer:
-        run = self._prepare(asker)
+        # git may take its time; what keeps the site up must not wait for it
+        run = await asyncio.to_thread(self._prepare, asker)
         with hold(self.home.lock, f"The {run.plan.verb} of {run.plan.generation}", hint=LOCK_HINT):
             receipt = await self._execute(run, asker)
         return receipt.as_dict(), receipt.exit_code
