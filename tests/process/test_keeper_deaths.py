@@ -139,7 +139,8 @@ def test_a_keeper_killed_in_a_deploy_has_a_successor_that_takes_it_back(site: Si
             deploy.in_phase("watch")
             kill_keeper(site)
             deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
-            assert deploy.asker.returncode == 1
+            # nobody has taken it back yet: that is for somebody to look at
+            assert deploy.asker.returncode == 5
             successor = stack.enter_context(serving(site.folder, bind=bind))
             demand_rest(successor)
             assert successor.home.read_record().live == deploy.before
