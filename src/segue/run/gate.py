@@ -229,7 +229,7 @@ def healthy(answer: dict[str, Any], release: str) -> bool:
 
 
 def settled(answer: dict[str, Any], release: str) -> bool:
-    """Whether asking again could not change an unhealthy answer: redirects, client errors …"""
+    """Whether asking again could not change an unhealthy answer: a redirect, 4xx, or another release."""
     return answer["status"][:3] not in ("408", "425", "429") and (
         answer["status"][:1] in "34" or answer.get("release") not in (None, release)
     )
