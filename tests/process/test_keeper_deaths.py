@@ -14,6 +14,7 @@ from tests.support.apps import make_app
 from tests.support.bad import append
 from tests.support.deaths import demand_nothing_left, demand_rest, kill_controller
 from tests.support.site import Site, configure, demand_no_loss, serving, traffic, until
+from tests.support.takeover import kill_keeper
 
 from segue.core.record import Phase
 from segue.disk.home import Home
@@ -156,14 +157,6 @@ def test_a_keeper_of_another_address_drains_what_a_killed_one_left(site: Site) -
         demand_rest(successor)
         assert not master.alive()
         assert deaths.fetch(f"{successor.url}/") == "quick"
-
-
-def kill_keeper(site: Site) -> None:
-    """Kill its parent, and wait until its controller has followed."""
-    controller = site.controller()
-    site.process.kill()
-    site.process.wait()
-    until(lambda: not controller.alive(), what="the end of the controller")
 
 
 # the first deploy

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.support.apps import make_app
 from tests.support.site import Site, configure, until
+from tests.support.takeover import holders_of
 
 from segue.core.record import Phase
 from segue.disk.events import read_events
@@ -262,6 +263,8 @@ def strangers(site: Site) -> dict[int, str]:
     keeper = {site.process.pid, site.controller().pid}
     live = site.live().master()
     ours = keeper | {worker.pid for worker in workers_of(live)} | {live.pid if live else 0}
+    holders = holders_of(site.live())
+    ours |= {holder.pid for holder in holders if len(holders) == 1}
     return {pid: words for pid, words in processes_in(site.folder).items() if pid not in ours}
 
 

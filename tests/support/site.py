@@ -170,13 +170,17 @@ class Site:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, *flags: str, bind: str = "127.0.0.1:0", env: dict[str, str] | None = None
+    folder: Path,
+    *flags: str,
+    bind: str = "127.0.0.1:0",
+    env: dict[str, str] | None = None,
+    prefix: tuple[str, ...] = (),
 ) -> Iterator[Site]:
     """The project in `folder`, served by `segue up`; at the end everything it started is gone."""
     log = folder.parent / f"{folder.name}.keeper.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            (*SEGUE, "up", "--bind", bind, *flags),
+            (*prefix, *SEGUE, "up", "--bind", bind, *flags),
             cwd=folder,
             stdout=output,
             stderr=output,

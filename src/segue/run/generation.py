@@ -42,7 +42,7 @@ class Generation:
 
     def prepare(self, start: dict[str, Any]) -> None:
         """Write down how to start it."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(mode=0o700, parents=True)
         shutil.copyfile(GATE, self.gate)
         write_json(self.folder / "start.json", start)
 

@@ -1,7 +1,8 @@
 """The launcher: becomes the app's server. No shell, and no moment in which nobody knows of it.
 
 Run as ``python -I -S launch.py FOLDER KEEPER_PID DIRECTORY ARGV...``, with the listening socket as
-descriptor 3. Until its pid is on disk it dies with its keeper; from then on it outlives it.
+descriptor 3. It leaves a holder of that socket beside itself (see hold.py). Until its pid is on disk it dies
+with its keeper; from then on it outlives it.
 """
 
 import ctypes
@@ -11,10 +12,20 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+HOLD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hold.py")
 
 
 def _die_with_parent(number: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+def _leave_a_holder(folder: str) -> None:
+    """Come back when it listens. It has said why where it can't: the app is served without it."""
+    master = os.pidfd_open(os.getpid())
+    os.set_inheritable(master, True)
+    argv = (sys.executable, "-I", "-S", HOLD, folder, str(master))
+    os.waitpid(os.posix_spawn(argv[0], argv, os.environ, setsid=True), 0)
+    os.close(master)
 
 
 def _remember(folder: str) -> None:
@@ -40,6 +51,7 @@ def main() -> None:
     # Gunicorn would put it above the gate; the gate reads it, and overrules in it what segue owns
     if "GUNICORN_CMD_ARGS" in os.environ:
         os.environ["SEGUE_GUNICORN_CMD_ARGS"] = os.environ.pop("GUNICORN_CMD_ARGS")
+    _leave_a_holder(folder)
     _remember(folder)
     _die_with_parent(0)
     os.execve(argv[0], argv, os.environ)  # noqa: S606 - no shell is what is wanted
