@@ -35,6 +35,7 @@ smoke: setup
 
 soak: setup
 	@$(BIN)/python -m pytest -m soak
+	@SEGUE_FUZZ=long $(BIN)/python -m pytest -n $(JOBS) tests/fuzz
 
 check: setup
 	@$(BIN)/ruff check .

@@ -16,6 +16,7 @@ from tests.support.deaths import demand_nothing_left, demand_rest, kill_controll
 from tests.support.site import Site, configure, demand_no_loss, serving, traffic, until
 from tests.support.takeover import kill_keeper
 
+from segue.core.errors import Refused, Stranded
 from segue.core.record import Phase
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
@@ -180,3 +181,48 @@ def kill_in_first_deploy(home: Home) -> None:
     keeper = home.read_keeper()
     assert keeper is not None
     assert ProcessId(keeper["pid"], keeper["started"]).signal(signal.SIGKILL)
+
+
+def test_a_successor_knows_itself_by_a_damaged_announcement(tmp_path: Path) -> None:
+    make_app(tmp_path / "project", version="first")
+    configure(tmp_path / "project")
+    with serving(tmp_path / "project") as site:
+        before, controller = site.home.read_record(), site.controller()
+        with traffic(f"{site.url}/") as load:
+            site.home.keeper.write_text("{}")
+            assert site.segue("deploy").code == Refused.exit_code
+            controller.signal(signal.SIGKILL)
+            until(lambda: site.home.keeper.read_text() != "{}", what="the successor")
+            assert site.home.read_record() == before
+            site.deploy()
+        demand_no_loss(load)
+
+
+def test_a_generation_whose_master_nobody_knows_serves_on_until_its_file_is_mended(tmp_path: Path) -> None:
+    make_app(tmp_path / "project", version="first")
+    configure(tmp_path / "project")
+    with serving(tmp_path / "project") as site:
+        file, controller = site.live().folder / "master.json", site.controller()
+        known = file.read_text()
+        with traffic(f"{site.url}/") as load:
+            file.write_text("{")
+            stranded = site.segue("recover", "--json")
+            assert (stranded.code, stranded.document["error"]["message"]) == (5, f"{file} is damaged.")
+            controller.signal(signal.SIGKILL)
+            until(lambda: site.controller() != controller, what="the successor")
+            assert site.segue("deploy").code == Stranded.exit_code
+            file.write_text(known)
+            assert site.segue("recover").code == 0
+            assert site.at_rest()
+            site.deploy()
+        demand_no_loss(load)
+
+
+def test_a_generation_whose_start_is_damaged_serves_on_and_is_replaced(tmp_path: Path) -> None:
+    make_app(tmp_path / "project", version="first")
+    configure(tmp_path / "project")
+    with serving(tmp_path / "project") as site:
+        with traffic(f"{site.url}/") as load:
+            (site.live().folder / "start.json").write_text("[]")
+            site.deploy()
+        demand_no_loss(load)

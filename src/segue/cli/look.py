@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,12 +10,13 @@ import click
 from segue.cli.project import check_target, home_here
 from segue.cli.show import lost_requests, show_receipt, show_table
 from segue.cli.verb import Verb, print_json
-from segue.core.errors import UsageError
-from segue.core.ids import release_of
+from segue.core.errors import Refused, UsageError
+from segue.core.ids import is_generation_id, release_of
 from segue.core.record import Record
-from segue.disk.atomic import read_json
+from segue.deploy.releases import Releases
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
+from segue.proof.receipt import read_receipt
 from segue.run.generation import Generation
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -115,7 +117,7 @@ def _changes(row: dict[str, Any]) -> str:
 
 
 def _release(home: Home, name: str, record: Record) -> dict[str, Any]:
-    facts = read_json(home.release_state(name)) or {}
+    facts = Releases(home).read(name)
     roles = [
         role
         for role in ("live", "candidate", "previous")
@@ -131,7 +133,7 @@ def _release(home: Home, name: str, record: Record) -> dict[str, Any]:
 def history(target: str | None, *, as_json: bool) -> None:
     """Who deployed what when, and how it went."""
     check_target(target)
-    receipts = [read_json(path) for path in _receipt_files(home_here())]
+    receipts = [found for path in _receipt_files(home_here()) if (found := _whole_receipt(path)) is not None]
     if as_json:
         print_json(receipts)
     elif receipts:
@@ -142,8 +144,16 @@ def history(target: str | None, *, as_json: bool) -> None:
         click.echo("nothing was deployed yet")
 
 
+def _whole_receipt(path: Path) -> dict[str, Any] | None:
+    try:
+        return read_receipt(path)
+    except ValueError as error:
+        click.echo(f"note: {path} is damaged, and left out: {error}", err=True)
+        return None
+
+
 def _history_row(receipt: dict[str, Any]) -> tuple[str, ...]:
-    measured = receipt["traffic"] or lost_requests(receipt)
+    measured = receipt.get("traffic") or lost_requests(receipt)
     lost = f"{lost_requests(receipt)} lost" if measured else "not measured"
     result = (
         f"live, {lost}"
@@ -153,8 +163,16 @@ def _history_row(receipt: dict[str, Any]) -> tuple[str, ...]:
     return receipt["started_at"][:19], receipt["verb"], receipt["generation"], receipt["by"], result
 
 
-def _receipt_files(home: Home) -> list[Any]:
-    files = [path for path in (home.root / "receipts").glob("*.json") if not path.name.startswith(".")]
+def _demanded(path: Path) -> dict[str, Any]:
+    try:
+        return read_receipt(path) or {}
+    except ValueError as error:
+        hint = "`segue history` lists those that are whole"
+        raise Refused("receipt", f"{path} is damaged.", evidence=str(error), hint=hint) from error
+
+
+def _receipt_files(home: Home) -> list[Path]:
+    files = [path for path in (home.root / "receipts").glob("*.json") if is_generation_id(path.stem)]
     return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
 
 
@@ -169,7 +187,7 @@ def receipt(deploy: str | None, *, as_json: bool) -> None:
         what = "Nothing was deployed yet." if deploy is None else f"There is no receipt {deploy!r}."
         newest = f"the newest is {files[0].stem}" if files else f"looked in {home_here().root / 'receipts'}"
         raise UsageError("receipt", what, evidence=newest, hint="`segue history` lists all of them")
-    document = read_json(wanted[0])
+    document = _demanded(wanted[0])
     if as_json:
         print_json(document)
     else:

@@ -19,7 +19,7 @@ def show_receipt(receipt: dict[str, Any]) -> None:
     click.echo(click.style(_verdict(receipt), bold=True, fg="green" if receipt["ok"] else "red"))
     for name, text in _facts(receipt):
         click.echo(f"  {name:<12} {text}")
-    if receipt["error"]:
+    if receipt.get("error"):
         click.echo("")
         show_error(error_from_dict(receipt["error"], receipt.get("exit_code", 1)))
 
@@ -27,11 +27,13 @@ def show_receipt(receipt: dict[str, Any]) -> None:
 def _verdict(receipt: dict[str, Any]) -> str:
     lost = lost_requests(receipt)
     requests = (
-        f"{lost} request{'s' * (lost != 1)} lost" if receipt["traffic"] or lost else "no request was measured"
+        f"{lost} request{'s' * (lost != 1)} lost"
+        if receipt.get("traffic") or lost
+        else "no request was measured"
     )
     if receipt["ok"]:
         return f"{receipt['release']} is live; {requests}"
-    serves = f"{receipt['previous']} serves" if receipt["previous"] else "nothing serves"
+    serves = f"{receipt['previous']} serves" if receipt.get("previous") else "nothing serves"
     taken_back = _served(receipt) or receipt["error"]["kind"] == "interrupted"
     fate = "was taken back" if taken_back else "was refused"
     return f"{receipt['release']} {fate}; {serves}; {requests}"
@@ -48,14 +50,14 @@ def lost_requests(receipt: dict[str, Any]) -> int:
 
 def _facts(receipt: dict[str, Any]) -> list[Row]:
     rows: list[Row] = [("took", format_duration(receipt["seconds"]))]
-    traffic = receipt["traffic"]
+    traffic = receipt.get("traffic")
     if traffic:
         rows.append(("probe", _probe(traffic)))
         if traffic["failures"]:
             rows.append(
                 ("failures", ", ".join(f"{n} {kind}" for kind, n in sorted(traffic["failures"].items())))
             )
-    if receipt["watch"]:
+    if receipt.get("watch"):
         old, new = receipt["watch"]["old"], receipt["watch"]["new"]
         rows.append(("watch", f"new {_side(new)}; old {_side(old)}"))
     if receipt["lost"]["held_by_crashed"]:
@@ -68,7 +70,7 @@ def _facts(receipt: dict[str, Any]) -> list[Row]:
 
 
 def _probe(traffic: dict[str, Any]) -> str:
-    slowest = traffic["latency_ms"]["max"]
+    slowest = traffic["latency_ms"].get("max")
     waits = (
         ""
         if slowest is None
@@ -79,7 +81,7 @@ def _probe(traffic: dict[str, Any]) -> str:
 
 
 def _side(counts: dict[str, Any]) -> str:
-    p95 = counts["latency_ms"]["p95"]
+    p95 = counts["latency_ms"].get("p95")
     latency = "" if p95 is None else f", p95 under {p95:.0f} ms"
     return f"{counts['errors']} errors in {counts['requests']} requests{latency}"
 

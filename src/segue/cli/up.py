@@ -42,6 +42,7 @@ def up(**flags: Any) -> None:
     home.read_record()
     hint = "`segue deploy` brings a new release in; `segue status` says what serves"
     with hold(home.keeper_lock, f"Another `segue up` of {home.project}", kind="running", hint=hint):
+        home.keeper.unlink(missing_ok=True)
         taken = take_listener(home, config.bind)
         listener = taken or bind_listener(config.bind)
         address = bound_address(config.bind, listener)

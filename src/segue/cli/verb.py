@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 import traceback
 from typing import Any
 
 import click
 
-from segue.core.errors import Bug, Interrupted, SegueError
+from segue.core.errors import Bug, Interrupted, Refused, SegueError
 
 
 class Verb(click.Command):
@@ -17,6 +19,9 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; any error ends the process with its own exit code."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # names of odd files, and what apps print, may not fit the terminal's encoding
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except SegueError as error:
@@ -24,12 +29,24 @@ class Verb(click.Command):
             ctx.exit(error.exit_code)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except PermissionError as error:
+            show_error(_not_ours(error), as_json=bool(ctx.params.get("as_json")))
+            ctx.exit(Refused.exit_code)
         except KeyboardInterrupt:
             show_error(Interrupted("interrupted", "Interrupted."), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(Interrupted.exit_code)
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it is our bug
             show_error(_bug(error), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(Bug.exit_code)
+
+
+def _not_ours(error: PermissionError) -> Refused:
+    return Refused(
+        "permission",
+        f"{error.filename or 'A file'} is not ours to read or write.",
+        evidence=f"{error.strerror}; we are uid {os.getuid()}",
+        hint="was segue run as another user before? Run it as the project's owner",
+    )
 
 
 def _bug(error: Exception) -> Bug:

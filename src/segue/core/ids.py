@@ -44,7 +44,20 @@ def release_of(generation: str) -> str:
     Raises:
         ValueError: `generation` is no generation's id.
     """
+    return _parts(generation)[1]
+
+
+def generation_number(generation: str) -> int:
+    """Which start of its release `generation` is, from 1.
+
+    Raises:
+        ValueError: `generation` is no generation's id.
+    """
+    return int(_parts(generation)[2])
+
+
+def _parts(generation: str) -> re.Match[str]:
     match = _GENERATION.fullmatch(generation)
     if match is None:
         raise ValueError(f"{generation!r} is no generation's id")
-    return match[1]
+    return match

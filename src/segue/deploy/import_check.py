@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from segue.core.durations import format_duration
 from segue.core.errors import Failed
 from segue.deploy.commands import started
-from segue.disk.atomic import read_json
+from segue.disk.atomic import read_if_whole
+from segue.disk.forms import Form
 from segue.run import import_check as script
 from segue.run.generation import EVIDENCE_LINES, tail
 from segue.run.gunicorn import generation_environment
@@ -32,6 +33,7 @@ _HINTS = {
     "missing": "is it spelt right, and in requirements.txt? The release never saw a request",
     "import": "the app raised this while it was imported; the release never saw a request",
 }
+_RESULT: Form = {"kind": str}
 
 
 async def check_import(run: Run) -> str:
@@ -44,7 +46,7 @@ async def check_import(run: Run) -> str:
     with tempfile.TemporaryDirectory(prefix="segue-import-") as folder:
         result, log = Path(folder, "result.json"), Path(folder, "log")
         status = await _import(run, release, result, log)
-        found, printed = read_json(result), app_frames(tail(log, EVIDENCE_LINES))
+        found, printed = read_if_whole(result, _RESULT), app_frames(tail(log, EVIDENCE_LINES))
     if status is None:
         raise Failed(
             "import_timeout",

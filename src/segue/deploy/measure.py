@@ -12,7 +12,8 @@ from typing import Any
 
 from segue.config.schema import AppConfig
 from segue.core.address import Address
-from segue.disk.atomic import read_json
+from segue.disk.atomic import read_if_whole
+from segue.proof.receipt import TRAFFIC
 from segue.proof.spec import ProbeSpec
 
 FIRST_ANSWER_TIMEOUT = 5.0
@@ -62,7 +63,7 @@ class Measurement:
 
     def report(self) -> dict[str, Any] | None:
         """What it has measured so far; None before its first word."""
-        document: dict[str, Any] | None = read_json(self.file)
+        document: dict[str, Any] | None = read_if_whole(self.file, TRAFFIC)
         return document
 
     async def end(self) -> dict[str, Any] | None:

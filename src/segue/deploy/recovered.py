@@ -13,9 +13,10 @@ from segue.core.record import Phase, Record
 from segue.deploy.plan import HANDOFF
 from segue.deploy.releases import State
 from segue.deploy.run import Site
-from segue.disk.atomic import read_json, write_json
+from segue.disk.atomic import read_if_whole, write_json
 from segue.disk.events import Event, read_events
-from segue.proof.receipt import Receipt
+from segue.disk.forms import fits
+from segue.proof.receipt import STEP, TRAFFIC, Receipt
 
 
 def write_interrupted_receipt(site: Site, record: Record) -> None:
@@ -55,7 +56,7 @@ def _receipt(site: Site, record: Record, generation: str) -> Receipt:
         steps=tuple(_steps(told)),
         notes=(f"the executor died in phase {record.phase.value}; its successor wrote this receipt",),
         watched=None,
-        traffic=read_json(site.home.probe(generation)),
+        traffic=read_if_whole(site.home.probe(generation), TRAFFIC),
         held_by_crashed=sum(crash["held"] for crash in crashes),
         cut=0,
         error=None if committed else _taken_back(record),
@@ -68,19 +69,21 @@ def _plan(site: Site, generation: str, previous: str | None, begin: Event) -> Pl
 
 
 def _since(site: Site, begin: Event) -> float:
-    if "at" not in begin:
-        return 0.0
-    return round((site.now() - datetime.fromisoformat(begin["at"])).total_seconds(), 3)
+    try:
+        return round((site.now() - datetime.fromisoformat(begin["at"])).total_seconds(), 3)
+    except (KeyError, TypeError, ValueError):
+        return 0.0  # the log is for people, and may be damaged
 
 
 def _steps(told: list[Event]) -> Iterator[dict[str, Any]]:
     """The steps that ended, and the one that its executor did not outlive."""
     steps = [event for event in told if event.get("event") == "step"]
     for event in steps:
-        if event["status"] != "running":
+        if fits(event, STEP):
             yield {key: event[key] for key in ("name", "status", "seconds", "detail")}
-    if steps and steps[-1]["status"] == "running":
-        yield {"name": steps[-1]["name"], "status": "failed", "seconds": 0.0, "detail": "the executor died"}
+    if steps and steps[-1].get("status") == "running":
+        name = str(steps[-1].get("name"))
+        yield {"name": name, "status": "failed", "seconds": 0.0, "detail": "the executor died"}
 
 
 def _taken_back(record: Record) -> Failed:

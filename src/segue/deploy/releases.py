@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from segue.core.errors import Refused, UsageError
-from segue.core.ids import release_of
+from segue.core.ids import generation_number, release_of
 from segue.core.record import Record
 from segue.disk.atomic import read_json, write_json
+from segue.disk.forms import MAYBE_TEXT, Form
 from segue.disk.home import Home
 
 FAILED_KEPT = 2
+
+_FACTS: Form = {
+    **dict.fromkeys(
+        ("state", "created", "by", "revision", "commit", "live_at", "module", "python"), MAYBE_TEXT
+    ),
+    "starts": (int, None),
+}
 
 
 class State(StrEnum):
@@ -25,6 +33,7 @@ class State(StrEnum):
     GOOD = "good"
     BAD = "bad"
     FAILED = "failed"
+    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True)
@@ -34,21 +43,48 @@ class Releases:
     home: Home
 
     def read(self, release: str) -> dict[str, Any]:
-        """What is known of `release`; empty where there is none."""
-        document: dict[str, Any] = read_json(self.home.release_state(release)) or {}
-        return document
+        """What is known of `release`; only its state where its file is damaged."""
+        try:
+            document: dict[str, Any] | None = read_json(self.home.release_state(release), _FACTS)
+        except ValueError:
+            return {"state": State.DAMAGED}
+        return document or {}
 
     def update(self, release: str, **facts: Any) -> None:
         """Write down `facts` about `release`."""
         write_json(self.home.release_state(release), {"id": release, **self.read(release), **facts})
 
     def python(self, release: str) -> Path:
-        """The interpreter that runs `release`."""
-        return Path(self.read(release)["python"])
+        """The interpreter that runs `release`.
+
+        Raises:
+            Refused: nobody knows.
+        """
+        return Path(self._needed(release, "python"))
+
+    def module(self, release: str) -> str:
+        """The app in `release`, ``wsgi:app``.
+
+        Raises:
+            Refused: nobody knows.
+        """
+        return self._needed(release, "module")
+
+    def _needed(self, release: str, fact: str) -> str:
+        facts = self.read(release)
+        if facts.get(fact) is None:
+            raise Refused(
+                "release_file",
+                f"{self.home.release_state(release)} does not say how {release} is started.",
+                evidence=f"its state: {facts.get('state')}, its {fact}: unknown",
+                hint="it was damaged on the disk; `segue deploy` makes a new release",
+            )
+        return str(facts[fact])
 
     def next_start(self, release: str) -> int:
         """The number of the next start of `release`."""
-        return int(self.read(release).get("starts", 0)) + 1
+        names = [name for name in self.home.generations() if release_of(name) == release]
+        return max([self.read(release).get("starts") or 0, *map(generation_number, names)]) + 1
 
     def all(self) -> list[dict[str, Any]]:
         """What is known of every release, oldest first."""
@@ -76,7 +112,7 @@ class Releases:
                 evidence=self._listed(),
                 hint="`segue rollback --to RELEASE` takes any of `segue releases` that was built",
             )
-        return max(good, key=lambda release: (self.read(release).get("live_at", ""), release))
+        return max(good, key=lambda release: (self.read(release).get("live_at") or "", release))
 
     def _wished(self, wish: str, live: str | None) -> str:
         known = self.home.releases()
@@ -87,11 +123,10 @@ class Releases:
             evidence = f"live since {self.read(wish).get('live_at')}"
             hint = "`segue restart` starts it anew"
             raise Refused("live", f"{wish} is live already.", evidence=evidence, hint=hint)
-        if self.read(wish)["state"] in (State.BUILDING, State.FAILED):
+        if (state := self.read(wish).get("state")) in (State.BUILDING, State.FAILED, State.DAMAGED):
+            why = "is damaged" if state == State.DAMAGED else "could not be built"
             hint = "name one that is good, or only ready"
-            raise Refused(
-                "unfit", f"{wish} could not be built, so it can't serve.", evidence=self._listed(), hint=hint
-            )
+            raise Refused("unfit", f"{wish} {why}, so it can't serve.", evidence=self._listed(), hint=hint)
         return wish
 
     def _listed(self) -> str:
@@ -109,7 +144,7 @@ class Releases:
         """Keep `keep` good releases, the newest failures, and whatever the record names; what was removed."""
         needed = {release_of(name) for name in (record.live, record.previous) if name is not None}
         good = sorted(
-            self.in_state(State.GOOD, State.READY), key=lambda name: self.read(name).get("live_at", "")
+            self.in_state(State.GOOD, State.READY), key=lambda name: self.read(name).get("live_at") or ""
         )
         failed = self.in_state(State.BAD, State.FAILED)
         spare = [*good[: max(0, len(good) - keep)], *failed[: max(0, len(failed) - FAILED_KEPT)]]

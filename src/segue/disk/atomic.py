@@ -8,6 +8,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from segue.disk.forms import Form, fits
+
 
 def write_json(path: Path, document: Any) -> None:
     """Replace `path` by `document` so that neither a crash nor a reader ever sees half of it.
@@ -41,16 +43,31 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, form: Form = object) -> Any:
     """The document in `path`; None where there is no such file.
 
     Raises:
-        ValueError: the file holds no JSON.
+        ValueError: the file holds no JSON, or a document that does not have `form`.
         OSError: the file can't be read.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    if not fits(document, form):
+        raise ValueError("it does not say what it has to")
+    return document
+
+
+def read_if_whole(path: Path, form: Form) -> Any:
+    """The document in `path`; None where there is none, or where the file is damaged: for what can be missed.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    try:
+        return read_json(path, form)
+    except ValueError:
+        return None

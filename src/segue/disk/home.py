@@ -15,6 +15,12 @@ from segue.core.errors import Refused, Stranded
 from segue.core.ids import is_generation_id, is_release_id, release_of
 from segue.core.record import Record
 from segue.disk.atomic import read_json, sync_folder, write_json
+from segue.disk.forms import Form
+
+_KEEPER: Form = {
+    **dict.fromkeys(("pid", "started", "parent"), int),
+    **dict.fromkeys(("version", "socket", "bind", "app", "since"), str),
+}
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ class Home:
         """
         path = self.root / "record.json"
         try:
-            document = read_json(path)
+            document = read_json(path, dict)
             return Record() if document is None else Record.from_dict(document)
         except ValueError as error:
             raise Stranded(
@@ -148,9 +154,21 @@ class Home:
         sync_folder(self.root)
 
     def read_keeper(self) -> dict[str, Any] | None:
-        """What the running keeper says of itself; None where none ever ran."""
-        document = read_json(self.keeper)
-        return document if isinstance(document, dict) else None
+        """What the running keeper says of itself; None where none ever ran.
+
+        Raises:
+            Refused: the file is damaged.
+        """
+        try:
+            document: dict[str, Any] | None = read_json(self.keeper, _KEEPER)
+        except ValueError as error:
+            raise Refused(
+                "keeper_file",
+                f"{self.keeper} is damaged, so the keeper can't be found.",
+                evidence=str(error),
+                hint="what serves still serves; stop `segue up` and start it again",
+            ) from error
+        return document
 
     def runtime_folder(self) -> Path:
         """The short folder for sockets: only this user can enter it.

@@ -8,15 +8,16 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from segue import __version__
 from segue.core.errors import Refused, SegueError, Stranded
-from segue.disk.atomic import read_json
 from segue.disk.events import Event
 from segue.disk.home import Home
 from segue.disk.lock import is_held
 from segue.embedded.protocol import decode, encode
+from segue.proof.receipt import read_receipt
 
 CONNECT_TIMEOUT = 10.0
 SUCCESSOR_TIMEOUT = 120.0
@@ -92,7 +93,7 @@ class Conversation:
         while self._deploy is not None and time.monotonic() < deadline:
             # asked before the receipt is looked for: the last thing that a keeper does may be to write it
             kept = is_held(self._home.keeper_lock)
-            receipt = read_json(self._home.receipt(self._deploy))
+            receipt = _receipt(self._home.receipt(self._deploy))
             if receipt is not None:
                 return receipt, receipt["exit_code"]
             if not kept:
@@ -103,6 +104,18 @@ class Conversation:
             "The keeper died before it answered, and no other has come in its place.",
             hint="what served still serves; `segue up` takes over, and takes back what was not committed",
         )
+
+
+def _receipt(path: Path) -> dict[str, Any] | None:
+    try:
+        return read_receipt(path)
+    except ValueError as error:
+        raise Stranded(
+            "receipt",
+            f"{path} is damaged, so nobody knows how this ended.",
+            evidence=str(error),
+            hint="`segue status` says what serves",
+        ) from error
 
 
 def connect(home: Home) -> socket.socket:

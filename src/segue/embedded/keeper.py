@@ -25,7 +25,7 @@ from segue.disk.atomic import write_json
 from segue.disk.events import Event, append_event
 from segue.disk.home import Home
 from segue.disk.lock import hold
-from segue.disk.processes import ProcessId, myself, process
+from segue.disk.processes import myself
 from segue.embedded.clock import SystemClock
 from segue.embedded.listener import BACKLOG
 from segue.embedded.masters import Masters
@@ -139,9 +139,8 @@ class Keeper:
         return self.home.runtime_folder() / "keeper.sock"
 
     def _succeeds(self) -> bool:
-        """Whether a controller of the same parent's was here before."""
-        keeper, parent = self.home.read_keeper() or {}, process(os.getppid())
-        return parent == ProcessId(keeper.get("parent", 0), keeper.get("parent_started", 0))
+        """Whether a controller of the same parent's was here before: `segue up` begins without the file."""
+        return self.home.keeper.exists()
 
     def _begin_anew(self) -> None:
         """What an earlier keeper kept is not what is to be served now, but can be rolled back to."""
@@ -151,14 +150,13 @@ class Keeper:
         self.home.write_record(record.settle().retire())
 
     def _announce(self) -> None:
-        me, parent = myself(), process(os.getppid())
+        me = myself()
         write_json(
             self.home.keeper,
             {
                 "pid": me.pid,
                 "started": me.started,
                 "parent": os.getppid(),
-                "parent_started": parent and parent.started,
                 "version": __version__,
                 "socket": str(self._socket()),
                 "bind": str(self.address),
@@ -184,7 +182,8 @@ class Keeper:
     def _leave_at_once(self) -> None:
         try:
             for name in self.home.generations():
-                self.masters.kill(name)
+                with contextlib.suppress(Stranded):
+                    self.masters.kill(name)
             record = self.home.read_record()
             if record.phase is not Phase.REST:
                 write_interrupted_receipt(self.site, record)

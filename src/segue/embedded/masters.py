@@ -9,7 +9,8 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from segue.core.errors import Failed
+from segue.config.schema import AppConfig
+from segue.core.errors import Failed, Stranded
 from segue.deploy.converge import Standing
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
@@ -98,7 +99,10 @@ class Masters:
         for name in start["unset"]:
             environ.pop(name, None)
         argv = (*program, *start["argv"])
-        return os.posix_spawn(argv[0], argv, environ, file_actions=files, setsid=True)
+        try:
+            return os.posix_spawn(argv[0], argv, environ, file_actions=files, setsid=True)
+        except (OSError, TypeError, ValueError) as error:
+            raise Failed("spawn", f"{generation.name} could not be started.", evidence=str(error)) from error
 
     async def first_ready(self, name: str) -> None:
         """Wait until one worker of `name` is ready."""
@@ -133,7 +137,7 @@ class Masters:
         if not generation.told_to_go():
             await self.discard(name)
         else:
-            await _end(generation, "leaving", generation.start()["drain_timeout"] + KILL_AFTER_DRAIN)
+            await _end(generation, "leaving", _drain_timeout(generation) + KILL_AFTER_DRAIN)
 
     async def discard(self, name: str) -> None:
         """End `name`, which never accepted anything."""
@@ -143,12 +147,20 @@ class Masters:
         """Let the workers that outlived an earlier master of `name` finish what they hold and leave."""
         generation = self.generation(name)
         await self.all_ready(name)
-        await _leave(lambda: orphans_of(generation), generation.start()["drain_timeout"])
+        await _leave(lambda: orphans_of(generation), _drain_timeout(generation))
 
     def kill(self, name: str) -> None:
         """End whatever `name` has running at once."""
         for process in _left(self.generation(name)):
             _kill(process)
+
+
+def _drain_timeout(generation: Generation) -> float:
+    """How long it may drain; with a damaged start.json it has to leave all the same."""
+    try:
+        return float(generation.start()["drain_timeout"])
+    except Stranded:
+        return float(AppConfig.model_fields["drain_timeout"].default)
 
 
 async def _end(generation: Generation, word: str, limit: float) -> None:

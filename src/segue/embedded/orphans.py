@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
+from segue.core.errors import Stranded
 from segue.disk.processes import ProcessId, in_sessions
 from segue.run.generation import Generation
 
@@ -38,8 +40,9 @@ def _is_of(pid: int, generation: Generation) -> bool:
     """
     word = f"SEGUE_GENERATION={generation.name}".encode()
     try:
-        if os.readlink(f"/proc/{pid}/cwd") == generation.start()["root"]:
-            return True
+        with contextlib.suppress(Stranded):
+            if os.readlink(f"/proc/{pid}/cwd") == generation.start()["root"]:
+                return True
         return word in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return False

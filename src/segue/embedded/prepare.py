@@ -49,4 +49,4 @@ def _start(site: Site, config: AppConfig, asker: Asker, record: Record) -> Run:
     else:
         release = site.releases.rollback_target(record, asker.args.get("to"))
     plan = plan_start(config, record.live, release, site.releases.next_start(release), verb=asker.verb)
-    return Run(plan, config, site, record, site.releases.read(release)["module"], asker.by)
+    return Run(plan, config, site, record, site.releases.module(release), asker.by)

@@ -59,7 +59,10 @@ class Supervisor:
             return known
 
     def _running(self, live: str) -> ProcessId | None:
-        master = self.masters.generation(live).master()
+        try:
+            master = self.masters.generation(live).master()
+        except (Stranded, OSError):
+            return None  # then starting it says so, and leaves what there is alone
         return master if master is not None and master.alive() else None
 
     async def _restart(self, live: str, pause: float) -> None:

@@ -3,10 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from segue.core.errors import SegueError
 from segue.core.plan import Plan
+from segue.disk.atomic import read_json
+from segue.disk.forms import MAYBE_NUMBER, MAYBE_TEXT, Form
+
+STEP: Form = {"name": str, "status": str, "seconds": float, "detail": str}
+TRAFFIC: Form = {
+    **dict.fromkeys(("sent", "failed"), int),
+    "failures": dict,
+    "latency_ms": {"max": MAYBE_NUMBER},
+    "longest_gap_ms": float,
+}
+_SIDE: Form = {"requests": int, "errors": int, "latency_ms": {"p95": MAYBE_NUMBER}}
+_RECEIPT: Form = {
+    "ok": bool,
+    "exit_code": int,
+    **dict.fromkeys(("verb", "release", "generation", "by", "started_at"), str),
+    "previous": MAYBE_TEXT,
+    "seconds": float,
+    "steps": [STEP],
+    "traffic": (TRAFFIC, None),
+    "watch": ({"old": _SIDE, "new": _SIDE}, None),
+    "lost": {"by_probe": int, "held_by_crashed": int},
+    "cut": int,
+    "notes": [str],
+    "error": ({"kind": str, "message": str}, None),
+}
+
+
+def read_receipt(path: Path) -> dict[str, Any] | None:
+    """The receipt in `path`, as `Receipt.as_dict` wrote it; None where there is none.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    document: dict[str, Any] | None = read_json(path, _RECEIPT)
+    if document is not None and document["ok"] is not (document["error"] is None):
+        raise ValueError("it is ok, and has an error, or neither")
+    return document
 
 
 @dataclass(frozen=True)

@@ -65,10 +65,14 @@ class Counts:
 
 
 def read_counts(path: Path) -> Counts:
-    """The counts in one worker's file; none where the worker has just ended and its file was folded."""
+    """The counts in one worker's file; none where the worker has just ended and its file was folded.
+
+    The app can write there too: what is left of a file that was cut short is counted.
+    """
     try:
-        cells = array.array("Q", path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
         return Counts()
+    cells = array.array("Q", content[: len(content) // 8 * 8])
     sums = [sum(cells[cell::CELLS]) for cell in range(CELLS)]
     return Counts(sums[STARTED], sums[FINISHED], sums[ERRORS], tuple(sums[LATENCY:]))

@@ -10,12 +10,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segue.disk.atomic import read_json, write_json
+from segue.core.errors import Stranded
+from segue.disk.atomic import read_if_whole, read_json, write_json
+from segue.disk.forms import MAYBE_TEXT, Form
 from segue.disk.processes import ProcessId, parent_of
 from segue.run.counters import Counts, read_counts
 
 GATE = Path(__file__).with_name("gate.py")
 EVIDENCE_LINES = 30
+
+_PROCESS: Form = {"pid": range(1, 2**22 + 1), "started": int}  # the most that Linux gives
+_START: Form = {
+    "root": str,
+    "argv": [str],
+    "environ": dict,
+    "unset": [str],
+    "ready_timeout": float,
+    "drain_timeout": float,
+}
+_BOOTED: Form = {"workers": int, "worker_class": str, "gunicorn": str, "overruled": dict}
+_CHECK: Form = {
+    **dict.fromkeys(("path", "host", "scheme", "status"), str),
+    "settled": bool,
+    **dict.fromkeys(("location", "release", "traceback"), MAYBE_TEXT),
+}
 
 
 @dataclass(frozen=True)
@@ -47,29 +65,40 @@ class Generation:
         write_json(self.folder / "start.json", start)
 
     def start(self) -> dict[str, Any]:
-        """How it is started."""
-        document: dict[str, Any] = read_json(self.folder / "start.json") or {}
+        """How it is started.
+
+        Raises:
+            Stranded: nobody knows: the file is damaged, or not there.
+        """
+        document: dict[str, Any] | None = _needed(self.folder / "start.json", _START)
+        if document is None:
+            raise _damaged(self.folder / "start.json", "it is not there")
         return document
 
     def booted(self) -> dict[str, Any] | None:
         """What its master settled on (workers, worker class), once it has read its config."""
-        document: dict[str, Any] | None = read_json(self.folder / "booted.json")
+        document: dict[str, Any] | None = read_if_whole(self.folder / "booted.json", _BOOTED)
         return document
 
     def refused(self) -> dict[str, Any] | None:
         """Why its master would not start, where the gate knows."""
-        document: dict[str, Any] | None = read_json(self.folder / "refused.json")
+        form: Form = {"kind": str, "evidence": str}
+        document: dict[str, Any] | None = read_if_whole(self.folder / "refused.json", form)
         return document
 
     def master(self) -> ProcessId | None:
-        """Its master, alive or not; None before its first start."""
-        document = read_json(self.folder / "master.json")
-        return None if document is None else ProcessId(document["pid"], document["started"])
+        """Its master, alive or not; None before its first start.
+
+        Raises:
+            Stranded: nobody knows: the file is damaged.
+        """
+        document = _needed(self.folder / "master.json", _PROCESS)
+        return None if document is None else _process(document)
 
     def earlier_masters(self) -> list[ProcessId]:
         """The masters before the present one that are still remembered."""
-        documents = [read_json(path) for path in self._files("master")]
-        return [ProcessId(document["pid"], document["started"]) for document in documents if document]
+        documents = [read_if_whole(path, _PROCESS) for path in self._files("master")]
+        return [_process(document) for document in documents if document is not None]
 
     def ready_workers(self) -> list[int]:
         """The pids of the workers of its present master that are ready."""
@@ -79,11 +108,14 @@ class Generation:
 
     def checks(self) -> list[dict[str, Any]]:
         """The last unhealthy answers that its workers' checks got."""
-        return [answer for path in self._files("check") if (answer := read_json(path)) is not None]
+        answers = [read_if_whole(path, _CHECK) for path in self._files("check")]
+        return [answer for answer in answers if answer is not None]
 
     def crashes(self) -> list[dict[str, Any]]:
         """Its workers that died without saying goodbye: ``{"held": requests, "at": time}`` each."""
-        return [crash for path in self._files("crashed") if (crash := read_json(path)) is not None]
+        form: Form = {"held": int, "at": float}
+        crashes = [read_if_whole(path, form) for path in self._files("crashed")]
+        return [crash for crash in crashes if crash is not None]
 
     def counts(self) -> Counts:
         """What it has served, over all its workers, those that ended included."""
@@ -142,8 +174,28 @@ class Generation:
 
     def _files(self, stem: str) -> Iterator[Path]:
         for name in sorted(os.listdir(self.folder)):
-            if name.startswith(f"{stem}.") and not name.endswith((".json", ".new")):
+            if name.startswith(f"{stem}.") and name.endswith((".ended", *"0123456789")):
                 yield self.folder / name
+
+
+def _process(document: dict[str, Any]) -> ProcessId:
+    return ProcessId(document["pid"], document["started"])
+
+
+def _needed(path: Path, form: Form) -> Any:
+    try:
+        return read_json(path, form)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, evidence: str) -> Stranded:
+    return Stranded(
+        "generation",
+        f"{path} is damaged.",
+        evidence=evidence,
+        hint="what serves still serves; move the file away once nothing of that generation runs",
+    )
 
 
 def tail(path: Path, lines: int) -> str:

@@ -129,5 +129,5 @@ def _host(address: Address) -> str:
 
 def loses_requests(version: str, worker_class: str) -> bool:
     """Whether this Gunicorn's gthread worker is known to drop requests when it is told to stop (up to 23)."""
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
     return worker_class == "gthread" and numbers < LOSSLESS_GTHREAD

@@ -130,7 +130,7 @@ def test_no_record_is_an_empty_one_and_a_written_one_comes_back(home: Home) -> N
     assert home.read_record() == Record(live=LIVE)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'"x"', b"[" * 200_000])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'"x"', b"[" * 200_000])
 def test_a_damaged_record_strands_and_stays_as_it_is(home: Home, content: bytes) -> None:
     path = home.root / "record.json"
     path.write_bytes(content)

@@ -20,7 +20,9 @@ CHECK = {"path": "/healthz", "host": "shop.example", "scheme": "http", "settled"
 @pytest.fixture
 def generation(tmp_path: Path) -> Generation:
     generation = Generation(NAME, tmp_path)
-    write_json(tmp_path / "start.json", {"ready_timeout": 60.0})
+    times = {"ready_timeout": 60.0, "drain_timeout": 30.0}
+    start = {"root": "/srv", "argv": [], "environ": {}, "unset": [], **times}
+    write_json(tmp_path / "start.json", start)
     master_is(generation, myself())
     generation.log.write_text("starting\nlast words\n")
     return generation

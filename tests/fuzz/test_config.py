@@ -8,10 +8,12 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.support.damage import overwritten
 
 from segue.config.load import load_config
+from segue.config.project import find_project
 from segue.config.reference import json_schema
 from segue.config.schema import AppConfig, Target
 from segue.core.errors import UsageError
@@ -53,6 +55,28 @@ documents = st.fixed_dictionaries(
 )
 
 
+SAMPLE = """\
+[app]
+name = "shop"   # a comment
+module = 'shop:create_app("a b")'
+bind = "[::1]:8000"
+workers = 4
+check = "/healthz"
+watch = "2s"
+watch_limit = "1m"
+keep = 0x5
+shared = ["data", "media/up"]
+
+[targets."production"]
+host = "deploy@web1"
+domain = "shop.example"
+workers = 8
+
+[targets.local]
+bind = "unix:/tmp/x"
+"""
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shop")
@@ -84,13 +108,11 @@ def toml(value: Any) -> str:
 @example(b"\xef\xbb\xbf[app]\n")
 @example(b"a = 1979-13-01")
 @example(b"a = " + b"{b = " * 5000)
-@settings(deadline=None)  # a busy disk is no failure
 def test_any_bytes(project: Path, content: bytes) -> None:
     load(project, content)
 
 
 @given(documents, st.none() | texts | st.sampled_from(["local", "web"]))
-@settings(deadline=None)  # a busy disk is no failure
 def test_any_document(project: Path, document: dict[str, Any], target: str | None) -> None:
     content = "".join(f"{key} = {toml(value)}\n" for key, value in document.items())
     assert repr(tomllib.loads(content)) == repr(document)
@@ -102,9 +124,28 @@ def test_any_document(project: Path, document: dict[str, Any], target: str | Non
         assert all(len(line) < 400 for line in loaded.evidence.splitlines() if not line.startswith("known"))
 
 
-@given(st.dictionaries(keys, values | st.none(), max_size=6))
-@settings(deadline=None)  # a busy disk is no failure
-def test_any_flags(project: Path, flags: dict[str, Any]) -> None:
-    (project / "segue.toml").write_bytes(b"")
+@given(overwritten(SAMPLE.encode()), st.sampled_from([None, "local", "production"]))
+@example(SAMPLE.encode(), "production")
+def test_a_file_that_somebody_sat_on(project: Path, content: bytes, target: str | None) -> None:
+    load(project, content, target)
+
+
+@given(
+    overwritten(
+        SAMPLE.replace("[app]", "[tool.segue.app]").replace("[targets", "[tool.segue.targets").encode()
+    )
+)
+def test_a_pyproject_that_somebody_sat_on(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    folder = tmp_path_factory.getbasetemp() / "other"
+    folder.mkdir(exist_ok=True)
+    (folder / "pyproject.toml").write_bytes(content)
+    assert find_project(folder) in (folder, *folder.parents)
     with contextlib.suppress(UsageError):
-        assert isinstance(load_config(project, flags), AppConfig)
+        assert isinstance(load_config(folder, {}), AppConfig)
+
+
+@given(st.dictionaries(keys, values | st.none(), max_size=6), st.sampled_from([None, "local", "production"]))
+def test_any_flags(project: Path, flags: dict[str, Any], target: str | None) -> None:
+    (project / "segue.toml").write_text(SAMPLE)
+    with contextlib.suppress(UsageError):
+        assert isinstance(load_config(project, flags, target), AppConfig)
