@@ -14,5 +14,5 @@ _REAL = settings(
 )
 
 settings.register_profile("short", _REAL, max_examples=40, derandomize=True, database=None)
-settings.register_profile("long", _REAL, max_examples=5000, print_blob=True)
+settings.register_profile("long", _REAL, max_examples=1500, print_blob=True)
 settings.load_profile(os.environ.get("SEGUE_FUZZ", "short"))
