@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.support.apps import make_app
-from tests.support.race import SHORTEST_LIMIT, plain_gunicorn, unspoilt, wait_limit
+from tests.support.plain import plain_gunicorn
+from tests.support.race import SHORTEST_LIMIT, unspoilt, wait_limit
 from tests.support.site import Traffic, configure, demand_no_loss, serving, traffic
 
 SHORT, LONG, LONGEST = 1.0, 4.0, 10.0

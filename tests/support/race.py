@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import re
 import select
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
 from typing import Literal, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import urlopen
 
-from tests.support.site import until
+from tests.support.way import NEAR, Way
 
 Kind = Literal["idle", "half", "kept", "fresh"]
 Outcome = Literal["answered", "closed", "lost"]
@@ -98,14 +91,16 @@ class Racer:
         kind: ``idle``: open, nothing sent; ``half``: sent a POST's head and half of its body; ``kept``: had
             one answer, and is kept alive; ``fresh``: not open yet.
         offset: when it sends its request, or what is left of it.
-        address: where to.
+        url: the site's.
         polite: whether it closes its side when it has its answer; else it never does, as careless clients do.
+        way: how it gets there.
     """
 
     kind: Kind
     offset: float
-    address: tuple[str, int]
+    url: str
     polite: bool
+    way: Way
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def prepare(self) -> None:
@@ -120,7 +115,7 @@ class Racer:
             self._read()
 
     def _connect(self) -> None:
-        self.sock = self.stack.enter_context(socket.create_connection(self.address, ANSWER_TIMEOUT))
+        self.sock = self.stack.enter_context(self.way.connect(self.url, ANSWER_TIMEOUT))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(self, gun: Gun) -> Result:
@@ -173,6 +168,7 @@ def race(
     kinds: Sequence[Kind],
     *,
     polite: bool = True,
+    way: Way = NEAR,
 ) -> list[Result]:
     """Run `act` against open connections; what became of each, whatever kind of deploy `act` is.
 
@@ -182,9 +178,9 @@ def race(
         told: whether they have been told to; polled until it says so.
         kinds: the states that connections are brought into before the act; one of each for every offset.
         polite: whether clients close their side when they have their answer.
+        way: between the racers and the site.
     """
-    address = (str(urlsplit(url).hostname), int(urlsplit(url).port or 80))
-    racers = [Racer(kind, offset, address, polite) for kind, offset in itertools.product(kinds, OFFSETS)]
+    racers = [Racer(kind, offset, url, polite, way) for kind, offset in itertools.product(kinds, OFFSETS)]
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(racers) + 1) as pool:
         for racer in racers:
             stack.enter_context(racer.stack)
@@ -221,78 +217,3 @@ def unspoilt(run: Callable[[], Ran], lag: Callable[[Ran], float]) -> Ran:
         if lags[-1] <= SPOILT_LAG:
             return ran
     raise AssertionError(f"spoilt {MOST_RUNS} times: this machine is too busy to judge waits; lags {lags} s")
-
-
-@dataclass
-class Plain:
-    """A plain Gunicorn bound to a port of its own: what segue has to be better than."""
-
-    folder: Path
-    log: Path
-    workers: int
-    threads: int
-    port: int = 0
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        size = (f"--workers={self.workers}", f"--threads={self.threads}", f"--bind=127.0.0.1:{self.port}")
-        argv = (sys.executable, "-m", "gunicorn", "--no-control-socket", *size, "wsgi:app")
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                argv, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-            )
-        listening = re.compile(rf"\[{self.process.pid}\] .* Listening at: http://127\.0\.0\.1:(\d+)")
-        self.port = int(until(lambda: listening.search(self.log.read_text()), what="listening")[1])
-        self.first_version = self.version()
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def version(self, timeout: float = ANSWER_TIMEOUT) -> str:
-        """The version that answers now."""
-        with urlopen(self.url, timeout=timeout) as response:
-            return str(response.read().decode())
-
-    def is_stopping(self) -> bool:
-        """Whether it has been told to stop."""
-        return "Handling signal: term" in self.log.read_text()
-
-    def is_replacing(self) -> bool:
-        """Whether HUP has started all new workers: in the same breath the old ones are told to leave."""
-        booted = self.log.read_text().count("Booting worker")
-        return booted >= 2 * self.workers or self.process.poll() is not None
-
-    def restart(self) -> None:
-        """The naive way: stop, then start."""
-        self.stop()
-        self.start()
-
-    def hup(self) -> None:
-        """The way of most guides: HUP, until the new code answers or the master is dead."""
-        self.process.send_signal(signal.SIGHUP)
-        until(lambda: self.process.poll() is not None or self._is_reloaded(), ACT_TIMEOUT, "the reload")
-
-    def _is_reloaded(self) -> bool:
-        with contextlib.suppress(OSError):
-            return self.version(LOOK_TIMEOUT) != self.first_version
-        return False
-
-    def stop(self) -> None:
-        """End it in order."""
-        self.process.terminate()
-        self.process.wait(ACT_TIMEOUT)
-
-
-@contextlib.contextmanager
-def plain_gunicorn(folder: Path, *, workers: int, threads: int) -> Iterator[Plain]:
-    """The project in `folder`, served by Gunicorn alone."""
-    plain = Plain(folder, folder.parent / f"{folder.name}.plain.log", workers, threads)
-    try:
-        plain.start()
-        yield plain
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(plain.process.pid, signal.SIGKILL)
-        plain.process.wait()

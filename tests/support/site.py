@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.way import NEAR, Way
+
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
 from segue.proof.spec import ProbeSpec, Shot
@@ -94,6 +96,7 @@ class Site:
     process: subprocess.Popen[str]
     log: Path
     started: list[ProcessId] = field(default_factory=list)
+    way: Way = NEAR
 
     @property
     def home(self) -> Home:
@@ -172,15 +175,16 @@ class Site:
 def serving(
     folder: Path,
     *flags: str,
-    bind: str = "127.0.0.1:0",
+    bind: str = "",
     env: dict[str, str] | None = None,
     prefix: tuple[str, ...] = (),
+    way: Way = NEAR,
 ) -> Iterator[Site]:
-    """The project in `folder`, served by `segue up`; at the end everything it started is gone."""
+    """The project in `folder`, served by `segue up` over `way`; at the end everything it started is gone."""
     log = folder.parent / f"{folder.name}.keeper.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            (*prefix, *SEGUE, "up", "--bind", bind, *flags),
+            (*way.server, *prefix, *SEGUE, "up", "--bind", bind or f"{way.host}:0", *flags),
             cwd=folder,
             stdout=output,
             stderr=output,
@@ -188,7 +192,7 @@ def serving(
             start_new_session=True,
             env=env,
         )
-    site = Site(folder.resolve(), process, log)
+    site = Site(folder.resolve(), process, log, way=way)
     try:
         until(lambda: _is_up(site), START_TIMEOUT, "serving")
         yield site
@@ -231,14 +235,19 @@ class Traffic:
 
 @contextlib.contextmanager
 def traffic(
-    url: str, *, rate: float = 100, shots: tuple[Any, ...] | None = None, connect: str = ""
+    url: str,
+    *,
+    rate: float = 100,
+    shots: tuple[Any, ...] | None = None,
+    connect: str = "",
+    way: Way = NEAR,
 ) -> Iterator[Traffic]:
     """Open-loop traffic on `url`, half of it kept alive, from before the block to its end."""
     report = Path(os.environ.get("TMPDIR", "/tmp")) / f"traffic-{os.getpid()}-{time.monotonic_ns()}.json"
     spec = ProbeSpec(
         url=url, connect=connect, rate=rate, shots=shots or (Shot(),), report=str(report), timeout=20.0
     )
-    argv = (sys.executable, "-m", "segue.proof.probe_process")
+    argv = (*way.client, sys.executable, "-m", "segue.proof.probe_process")
     result = Traffic()
     with subprocess.Popen(argv, stdin=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdin is not None

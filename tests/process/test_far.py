@@ -1,0 +1,56 @@
+"""P1 from 40 ms away: what loopback hides, as there no request is ever under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.far import far
+from tests.support.leaving import PLAIN, demand_a_hup_waits, demand_a_restart_loses, race_both_ways
+from tests.support.main_job import main_job
+from tests.support.table import SERVERS
+from tests.support.way import Way
+
+servers = pytest.mark.parametrize("server", SERVERS)
+plain_servers = pytest.mark.parametrize("server", PLAIN)
+
+
+@pytest.fixture
+def way() -> Iterator[Way]:
+    """A way of 40 ms."""
+    with far() as made:
+        yield made
+
+
+@servers
+def test_old_workers_answer_whatever_they_hold(tmp_path: Path, server: str, way: Way) -> None:
+    """The request leaves 10 to 300 ms after the word to leave, and arrives 20 ms later."""
+    race_both_ways(tmp_path / "project", server, way)
+
+
+@pytest.mark.parametrize("server", ["sync", "gthread"])
+@pytest.mark.timeout(600)
+def test_deploys_in_a_row_lose_nothing(tmp_path: Path, server: str, way: Way) -> None:
+    """Two deploys under mixed traffic."""
+    main_job(tmp_path / "project", server, deploys=2, way=way)
+
+
+@servers
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_ten_deploys_in_a_row_lose_nothing(tmp_path: Path, server: str, way: Way) -> None:
+    """Ten deploys under mixed traffic."""
+    main_job(tmp_path / "project", server, deploys=10, way=way)
+
+
+@plain_servers
+def test_a_naive_restart_loses_this_race(tmp_path: Path, server: str, way: Way) -> None:
+    """The same assertion, against stopping Gunicorn and starting it again."""
+    demand_a_restart_loses(tmp_path / "project", server, way)
+
+
+@plain_servers
+def test_a_plain_hup_loses_this_race_by_waiting_for_the_import(tmp_path: Path, server: str, way: Way) -> None:
+    """The same assertion, against HUP."""
+    demand_a_hup_waits(tmp_path / "project", server, way)

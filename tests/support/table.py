@@ -1,0 +1,41 @@
+"""The table of servers: how each is run where every server has to do the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.race import Kind
+
+
+@dataclass(frozen=True)
+class Server:
+    """One way to serve an app.
+
+    Attributes:
+        job: its settings of segue.toml for the main job.
+        race: its settings of segue.toml for races.
+        kinds: the states of connections that it is raced with; the order is that of their opening.
+    """
+
+    job: dict[str, Any]
+    race: dict[str, Any]
+    kinds: tuple[Kind, ...]
+
+
+SERVERS = {
+    "sync": Server(
+        # A slow request holds a sync worker for 2 s, and any request for a round trip more, in which Gunicorn
+        # waits for the client to close its side. Enough of them that one is free, and one import for all.
+        job={"workers": 12, "threads": 1, "preload": True},
+        # idle and half-sent connections hold a sync worker each: more of them, so that some can serve
+        race={"workers": 10, "threads": 1},
+        kinds=("idle", "half", "fresh"),
+    ),
+    "gthread": Server(
+        job={"workers": 2, "threads": 8},
+        race={"workers": 4, "threads": 4},
+        # the kept come first: an idle connection holds a thread too, for as long as nothing is sent on it
+        kinds=("kept", "kept", "kept", "idle", "half", "fresh"),
+    ),
+}
