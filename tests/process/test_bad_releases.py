@@ -89,7 +89,7 @@ class Bad:
     state: str = "bad"
 
 
-MACHINERY = ("gunicorn/", "importlib", "segue/", "import_check.py", "gate.py", "runpy")
+MACHINERY = ("gunicorn/", "importlib", "segue/", "import_check.py", "segue_gate", "runpy")
 WSGI = r"/wsgi.py"
 
 IMPORTS = [
@@ -110,7 +110,7 @@ IMPORTS = [
     Bad(
         "not_callable", app(not_callable=True), "not_callable",
         "wsgi:app is no app: Application object must be callable.",
-        ("it is of type str",), "the WSGI app itself", MACHINERY,
+        ("it is of type str",), "the app itself", MACHINERY,
     ),
     Bad(
         "import_error", app(import_error="ImportError"), "import",
@@ -143,8 +143,8 @@ IMPORTS = [
     ),
     Bad(
         "endless_import", app(import_hang=True), "import_timeout",
-        "wsgi:app did not finish importing within 1.0 s.", ("most recent call first", WSGI), "ready_timeout",
-        ("gunicorn", "importlib"), {"ready_timeout": "1s"},
+        "wsgi:app did not finish importing within 4.0 s.", ("most recent call first", WSGI), "ready_timeout",
+        ("gunicorn", "importlib"), {"ready_timeout": "4s"},
     ),
 ]  # fmt: skip
 
@@ -162,17 +162,17 @@ CHECKS = [
     Bad(
         "500", app(check="500"), "check", "The check /healthz answered 500 Internal Server Error.",
         ("answer: 500 Internal Server Error", "the end of its log:"), "never saw a user's request",
-        settings={"ready_timeout": "1s"},
+        settings={"ready_timeout": "4s"},
     ),
     Bad(
         "500_raised", code(RAISES), "check", r"The check /healthz answered 500 \(the app raised\).",
         ("Traceback", WSGI, "in app", "LookupError: the shelf is empty"), "never saw a user's request",
-        MACHINERY[:1], {"ready_timeout": "1s"},
+        MACHINERY[:1], {"ready_timeout": "4s"},
     ),
     Bad(
         "500_logged", code(FLASK), "check", "The check /healthz answered 500 INTERNAL SERVER ERROR.",
         ("Traceback", WSGI, "in check", "LookupError: the shelf is empty"), "never saw a user's request",
-        settings={"ready_timeout": "2s"},
+        settings={"ready_timeout": "5s"},
     ),
     Bad(
         "hangs", app(check="hang"), "check", "The check /healthz gave no answer in 0.5 s.",
@@ -191,8 +191,8 @@ CHECKS = [
     ),
     Bad(
         "hangs_at_boot", code(HANGS_UNDER_GUNICORN), "ready_timeout",
-        r"\S+ was not ready within 1.0 s.", ("most recent call first", WSGI), "ready_timeout",
-        settings={"ready_timeout": "1s"},
+        r"\S+ was not ready within 4.0 s.", ("most recent call first", WSGI), "ready_timeout",
+        settings={"ready_timeout": "4s"},
     ),
 ]  # fmt: skip
 
@@ -200,34 +200,34 @@ GUNICORN_CONFIGS = [
     Bad(
         "config_syntax", file("gunicorn.conf.py", "workers = = 2\n"), "gunicorn_config",
         "The release's gunicorn.conf.py failed.", ("gunicorn.conf.py", "workers = = 2", "SyntaxError"),
-        "--check-config", ("gate.py", "importlib"),
+        "--check-config", ("segue_gate", "importlib"),
     ),
     Bad(
         "config_raises", file("gunicorn.conf.py", CONFIG_RAISES), "gunicorn_config",
         "The release's gunicorn.conf.py failed.", ("gunicorn.conf.py", "in cores", "KeyError: 'NO_SUCH"),
-        "--check-config", ("gate.py", "importlib"),
+        "--check-config", ("segue_gate", "importlib"),
     ),
     Bad(
         "config_exits", file("gunicorn.conf.py", "raise SystemExit('not today')\n"), "gunicorn_config",
         "The release's gunicorn.conf.py failed.", ("gunicorn.conf.py", "SystemExit: not today"),
-        "--check-config", ("gate.py", "importlib"),
+        "--check-config", ("segue_gate", "importlib"),
     ),
     Bad(
         "config_value", file("gunicorn.conf.py", "timeout = 'soon'\n"), "gunicorn_config",
         "Gunicorn refused the release's settings.", ("Invalid value for timeout: soon", "invalid literal"),
-        "--check-config", ("gate.py",),
+        "--check-config", ("segue_gate",),
     ),
     Bad(
         "config_hook", file("gunicorn.conf.py", "def post_fork(worker):\n    pass\n"), "gunicorn_config",
         "The release's gunicorn.conf.py failed.", ("Invalid value for post_fork", "arity of: 2"),
-        "--check-config", ("gate.py",),
+        "--check-config", ("segue_gate",),
     ),
     Bad(
         "hook_raises",
         file("gunicorn.conf.py", "def post_fork(server, worker):\n    raise LookupError('no fork')\n"),
         "boot", r"A worker of \S+ failed to start.",
         ("gunicorn.conf.py", "in post_fork", "LookupError: no fork"), "its whole log: ",
-        ("gate.py", "arbiter.py"),
+        ("segue_gate", "arbiter.py"),
     ),
 ]  # fmt: skip
 

@@ -35,9 +35,10 @@ MODES: dict[str, dict[str, Any]] = {
 }
 HOOKS = """
 import os
+import sys
 
 def log(name, cfg, *files):
-    folder = os.path.dirname(cfg.config)
+    folder = sys.modules["segue_gate.files"].FOLDER
     first = not any(os.path.exists(os.path.join(folder, file)) for file in files)
     with open(os.path.join(os.environ["MIRROR"], "hooks"), "a") as file:
         file.write(f"{name} {'first' if first else 'late'}\\n")
@@ -151,7 +152,10 @@ def test_nothing_leads_back_to_the_live_tree(site: Site) -> None:
     assert not {"PWD", "OLDPWD", "VIRTUAL_ENV", "LISTEN_PID"} & seen["environ"].keys()
     release = site.home.release(release_of(site.live().name))
     assert seen["environ"]["PYTHONPATH"] == f"{release}/lib"
-    live_tree = [entry for entry in map(Path, seen["path"]) if entry.is_relative_to(site.folder)]
+    gate = site.live().folder / "gate"
+    live_tree = [
+        entry for entry in map(Path, seen["path"]) if entry.is_relative_to(site.folder) and entry != gate
+    ]
     assert all(entry.is_relative_to(release) or ".venv" in entry.parts for entry in live_tree)
 
 
@@ -309,8 +313,9 @@ def test_a_worker_that_is_killed_before_it_is_ready_does_not_break_its_master(pr
         generation = made.prepare(ONE, workers=1, check_timeout="30s")
         asyncio.run(made.processes.spawn(ONE))
         until(lambda: list(generation.folder.glob("counters.*")), what="its check")
-        os.kill(int(next(generation.folder.glob("counters.*")).suffix[1:]), signal.SIGKILL)
-        until(lambda: not list(generation.folder.glob("counters.[0-9]*")), what="its crash")
+        (counters,) = generation.folder.glob("counters.*")
+        os.kill(int(counters.suffix[1:]), signal.SIGKILL)
+        until(lambda: not counters.exists(), what="its crash")
         asyncio.run(made.processes.discard(ONE))
         assert len(generation.crashes()) == 1
         assert "FileNotFoundError" not in generation.log.read_text()

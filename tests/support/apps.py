@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Literal
 
-SOURCE = Path(__file__).parent.parent / "apps" / "app.py"
+APPS = Path(__file__).parent.parent / "apps"
+SOURCES = {"wsgi": APPS / "app.py", "asgi": APPS / "asgi.py"}
 
 CONFIG = """\
 [app]
@@ -15,6 +16,7 @@ module = "wsgi:app"
 check = "/healthz"
 """
 
+Interface = Literal["wsgi", "asgi"]
 Check = Literal["ok", "404", "redirect", "500", "hang", "wrong_release"]
 ImportFailure = Literal["ImportError", "ModuleNotFoundError", "SyntaxError"]
 
@@ -33,6 +35,7 @@ def make_app(
     folder: Path,
     *,
     version: str,
+    interface: Interface = "wsgi",
     import_seconds: float = 0.0,
     import_error: ImportFailure | None = None,
     import_hang: bool = False,
@@ -42,12 +45,14 @@ def make_app(
     crash_on_first_request: bool = False,
     error_share: float = 0.0,
     stdout_noise: int = 0,
+    startup_fails: bool = False,
 ) -> None:
     """Write a project into `folder`; called again, it edits the project and touches neither config nor data.
 
     Args:
         folder: The project's, made when missing.
         version: What `/` answers.
+        interface: What kind of app it is; its module is `wsgi` all the same.
         import_seconds: How long the import takes, half on the CPU and half waiting.
         import_error: What the import ends with.
         import_hang: The import never ends.
@@ -57,6 +62,7 @@ def make_app(
         crash_on_first_request: A worker dies of its first request for anything but `/healthz`.
         error_share: The share of requests for `/` that a worker answers with 500, evenly spread.
         stdout_noise: How many characters each request prints.
+        startup_fails: The lifespan of an ASGI app says so.
     """
     faults = [
         import_error,
@@ -71,14 +77,15 @@ def make_app(
         "crash_on_first_request": crash_on_first_request,
         "error_share": error_share,
         "stdout_noise": stdout_noise,
+        "startup_fails": startup_fails,
     }
-    write(folder, [FAULTS[fault] for fault in faults if fault], behaviour)
+    write(folder, SOURCES[interface], [FAULTS[fault] for fault in faults if fault], behaviour)
 
 
-def write(folder: Path, faults: list[str], behaviour: dict[str, object]) -> None:
+def write(folder: Path, source: Path, faults: list[str], behaviour: dict[str, object]) -> None:
     (folder / "instance").mkdir(parents=True, exist_ok=True)
     (folder / "behaviour.json").write_text(json.dumps(behaviour, indent=2))
-    (folder / "wsgi.py").write_text("\n".join([SOURCE.read_text(), *faults, ""]))
+    (folder / "wsgi.py").write_text("\n".join([source.read_text(), *faults, ""]))
     config = folder / "segue.toml"
     if not config.exists():
         config.write_text(CONFIG)

@@ -20,7 +20,7 @@ from segue.disk.processes import ProcessId
 from segue.embedded.listener import bind_listener, bound_address
 from segue.embedded.masters import Masters
 from segue.run.generation import Generation
-from segue.run.gunicorn import start_document
+from segue.run.start import start_document
 
 RELEASE = "20261121T013455-8c1f2e9"
 CONFIG = {"name": "tiny", "check": "/healthz", "ready_timeout": "20s", "drain_timeout": "10s"}
@@ -35,7 +35,9 @@ class Bench:
     environ: dict[str, str]
     processes: Masters
 
-    def prepare(self, name: str, module: str = "wsgi:app", **config: Any) -> Generation:
+    def prepare(
+        self, name: str, module: str = "wsgi:app", server: str = "gunicorn", **config: Any
+    ) -> Generation:
         """A generation that can be started."""
         generation = self.processes.generation(name)
         document = start_document(
@@ -47,6 +49,8 @@ class Bench:
             release=self.home.project,
             python=Path(sys.executable),
             module=module,
+            server=server,
+            interface="asgi" if server == "uvicorn" else "wsgi",
             environ=self.environ,
         )
         generation.prepare(document)

@@ -62,6 +62,8 @@ def _facts(receipt: dict[str, Any]) -> list[Row]:
         rows.append(("watch", f"new {_side(new)}; old {_side(old)}"))
     if receipt["lost"]["held_by_crashed"]:
         rows.append(("crashed", f"{receipt['lost']['held_by_crashed']} held by workers that died"))
+    if receipt["drained"]:
+        rows.append(("drained", f"{receipt['drained']} streams and WebSockets were closed in order"))
     if receipt["cut"]:
         rows.append(("cut", f"{receipt['cut']} requests outlasted the drain"))
     rows += [("note", note) for note in receipt["notes"]]

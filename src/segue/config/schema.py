@@ -21,17 +21,22 @@ from segue.config.written import (
     SomeSeconds,
     SshHost,
     UrlPath,
+    Word,
 )
 from segue.core.address import Address
 
+_FOR_NOW = 'should be "gunicorn" or "uvicorn" for now'
+
 
 def _known_server(value: object) -> object:
-    if value in ("uvicorn", "granian") or isinstance(value, list):
-        raise ValueError('should be "gunicorn" for now: other servers come later')
+    if value == "granian":
+        raise ValueError(f"{_FOR_NOW}: Granian needs a front, and comes with server targets")
+    if isinstance(value, list):
+        raise ValueError(f"{_FOR_NOW}: a command needs a front, and comes with server targets")  # noqa: TRY004 - it is text from a file
     return value
 
 
-Server = Annotated[Literal["gunicorn"], BeforeValidator(_known_server)]
+Server = Annotated[Literal["gunicorn", "uvicorn"], BeforeValidator(_known_server)]
 Count = Annotated[int, Field(ge=1, le=1000)]
 
 
@@ -52,8 +57,11 @@ class Settings(_Table):
     module: Module | None = None
     """The app: `"wsgi:app"`, or a factory, `"shop:create_app()"`. Without it: detected."""
 
-    server: Server = "gunicorn"
-    """What runs the app."""
+    server: Server | None = None
+    """What runs the app. Without it: for ASGI apps Uvicorn where the app has it installed, else Gunicorn."""
+
+    server_args: Annotated[tuple[Word, ...], Strict(strict=False)] = ()
+    """Further words for the server's own command line, such as `["--loop", "uvloop"]`."""
 
     bind: Bind = Address("127.0.0.1", 8000)
     """Where users come in: `"HOST:PORT"`, `"[::1]:8000"` or `"unix:/path"`. Port 0 chooses a free one."""
@@ -64,8 +72,9 @@ class Settings(_Table):
     threads: Count | None = None
     """Threads per worker; more than one makes gthread workers. Without it: the app's own setting."""
 
-    worker_class: Literal["sync", "gthread"] | None = None
-    """The kind of worker. Without it: Gunicorn's own choice."""
+    worker_class: Literal["sync", "gthread", "gevent", "asgi", "uvicorn_worker.UvicornWorker"] | None = None
+    """Gunicorn's kind of worker. Without it: the app's own setting; else `asgi` for ASGI apps, and for others
+    Gunicorn's choice."""
 
     preload: bool | None = None
     """Import the app once, in the master, before the workers fork. Without it: the app's own setting."""
@@ -112,6 +121,10 @@ class Settings(_Table):
 
     probe_rate: Count = 10
     """How many requests a second the probe sends while a deploy runs."""
+
+    wrap: bool = True
+    """Wrap the app in a thin layer that names the release in each answer and counts requests. Without it, the
+    watch has the probe alone to judge by, and streams are cut at the end of the drain."""
 
     keep: Count = 5
     """How many good releases stay on disk."""

@@ -156,6 +156,7 @@ def _receipt(
         watched=run.watched,
         traffic=traffic,
         held_by_crashed=sum(crash["held"] for crash in crashes),
+        drained=run.drained,
         cut=run.cut,
         error=error,
     )

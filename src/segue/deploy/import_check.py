@@ -14,10 +14,10 @@ from segue.core.errors import Failed
 from segue.deploy.commands import started
 from segue.disk.atomic import read_if_whole
 from segue.disk.forms import Form
-from segue.run import import_check as script
-from segue.run.generation import EVIDENCE_LINES, tail
-from segue.run.gunicorn import generation_environment
+from segue.run.generation import EVIDENCE_LINES, gate_script, place_gate, tail
+from segue.run.servers import choose_server
 from segue.run.stacks import app_frames
+from segue.run.start import generation_environment
 
 if TYPE_CHECKING:
     from segue.deploy.run import Run
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 GRACE = 1.0
 
 _HINTS = {
-    "no_gunicorn": "install gunicorn>=27.0 there, or write a requirements.txt with it and the rest",
     "module": 'name the app as MODULE:ATTRIBUTE, such as module = "wsgi:app"',
     "attribute": "the module was imported; after the colon comes the app in it, or a call that makes it",
-    "not_callable": "the module was imported; what stands after the colon has to be the WSGI app itself",
+    "not_callable": "the module was imported; what stands after the colon has to be the app itself",
     "missing": "is it spelt right, and in requirements.txt? The release never saw a request",
     "import": "the app raised this while it was imported; the release never saw a request",
 }
@@ -44,9 +43,9 @@ async def check_import(run: Run) -> str:
     """
     release = run.site.home.release(run.plan.release)
     with tempfile.TemporaryDirectory(prefix="segue-import-") as folder:
-        result, log = Path(folder, "result.json"), Path(folder, "log")
-        status = await _import(run, release, result, log)
-        found, printed = read_if_whole(result, _RESULT), app_frames(tail(log, EVIDENCE_LINES))
+        status = await _import(run, release, Path(folder))
+        found = read_if_whole(Path(folder, "result.json"), _RESULT)
+        printed = app_frames(tail(Path(folder, "log"), EVIDENCE_LINES))
     if status is None:
         raise Failed(
             "import_timeout",
@@ -57,7 +56,9 @@ async def check_import(run: Run) -> str:
     if found is None:
         raise _ended(run.module, status, printed)
     _judge(found, release, run.site.home.project)
-    return ""
+    server = choose_server(run.config, found["interface"], found["servers"], found["python"])
+    run.site.releases.update(run.plan.release, server=server, interface=found["interface"])
+    return f"{found['interface'].upper()} app, for {server.capitalize()} {found['servers'][server]}"
 
 
 def _ended(module: str, status: int, printed: str) -> Failed:
@@ -70,7 +71,8 @@ def _ended(module: str, status: int, printed: str) -> Failed:
     )
 
 
-async def _import(run: Run, release: Path, result: Path, log: Path) -> int | None:
+async def _import(run: Run, release: Path, folder: Path) -> int | None:
+    await asyncio.to_thread(place_gate, folder)
     timeout = run.config.ready_timeout
     python = run.site.releases.python(run.plan.release)
     env = generation_environment(
@@ -80,8 +82,9 @@ async def _import(run: Run, release: Path, result: Path, log: Path) -> int | Non
         python=python,
         name=run.plan.generation,
     )
-    argv = (str(python), script.__file__, str(result), str(timeout), str(os.getpid()), run.module)
-    with log.open("wb") as output:
+    words = ("import", str(folder / "result.json"), str(timeout), str(os.getpid()), run.module)
+    argv = (str(python), str(gate_script(folder)), *words)
+    with (folder / "log").open("wb") as output:
         async with started(*argv, cwd=release, env=env, output=output) as process:
             try:
                 async with asyncio.timeout(timeout + GRACE):

@@ -58,6 +58,7 @@ def _receipt(site: Site, record: Record, generation: str) -> Receipt:
         watched=None,
         traffic=read_if_whole(site.home.probe(generation), TRAFFIC),
         held_by_crashed=sum(crash["held"] for crash in crashes),
+        drained=0,
         cut=0,
         error=None if committed else _taken_back(record),
     )

@@ -75,6 +75,7 @@ class Run:
         steps: how its steps went, as the receipt lists them.
         notes: what people should know though nothing failed.
         watched: what the watch saw.
+        drained: streams and WebSockets that were closed in order when the old generation left.
         cut: requests that outlasted the drain.
         measurement: the probe, while it runs and after.
         can_be_cancelled: whether it can still be taken back by a wish.
@@ -90,6 +91,7 @@ class Run:
     steps: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     watched: dict[str, Any] | None = None
+    drained: int = 0
     cut: int = 0
     measurement: Measurement | None = None
     can_be_cancelled: bool = True

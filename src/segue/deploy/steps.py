@@ -19,7 +19,9 @@ from segue.deploy.commands import started
 from segue.deploy.releases import State
 from segue.deploy.run import Run
 from segue.deploy.watch import watch_candidate
-from segue.run.gunicorn import loses_requests, start_document
+from segue.run.counters import Counts
+from segue.run.servers import loses_requests
+from segue.run.start import start_document
 
 MOST_GENERATIONS = 3
 POLL = 0.1
@@ -73,6 +75,7 @@ async def boot(run: Run) -> str:
     await _room(run)
     site, name = run.site, run.plan.generation
     site.releases.update(run.plan.release, starts=site.releases.next_start(run.plan.release))
+    found = site.releases.read(run.plan.release)
     document = start_document(
         run.config,
         site.address,
@@ -82,6 +85,8 @@ async def boot(run: Run) -> str:
         release=site.home.release(run.plan.release),
         python=site.releases.python(run.plan.release),
         module=run.module,
+        server=run.config.server or found["server"],
+        interface=found["interface"],
         environ=site.environ,
     )
     run.candidate.prepare(document)
@@ -93,11 +98,12 @@ async def boot(run: Run) -> str:
 
 def _tell_settings(run: Run) -> None:
     booted = run.candidate.booted() or {}
+    theirs = f"the app's {booted['server'].capitalize()} settings"
     for name, value in booted.get("overruled", {}).items():
-        run.note(f"the app's Gunicorn settings have {name} = {value}: overruled, {name} is segue's")
-    if loses_requests(booted.get("gunicorn", "0"), booted.get("worker_class", "")):
+        run.note(f"{theirs} have {name} = {value}: overruled, {name} is segue's")
+    if loses_requests(booted["server"], booted["version"], booted["worker_class"]):
         run.note(
-            f"Gunicorn {booted['gunicorn']}'s gthread workers drop requests when they stop: use 27.0 or newer"
+            f"Gunicorn {booted['version']}'s gthread workers drop requests when they stop: use 27.0 or newer"
         )
 
 
@@ -143,12 +149,15 @@ async def commit(run: Run) -> str:
 
 async def drain(run: Run) -> str:
     """The old generation finishes what it holds, and leaves."""
-    began = run.site.clock.now()
+    old = None if run.plan.previous is None else run.site.generation(run.plan.previous)
+    began, before = run.site.clock.now(), Counts() if old is None else old.counts()
     await apply_record(run.record, run.site.processes)
-    if run.plan.previous is not None:
-        crashes = run.site.generation(run.plan.previous).crashes()
-        run.cut = sum(crash["held"] for crash in crashes if crash["at"] >= began)
-    return f"{run.cut} cut" if run.cut else ""
+    if old is None:
+        return ""
+    run.cut = sum(crash["held"] for crash in old.crashes() if crash["at"] >= began)
+    run.drained = (old.counts() - before).drained
+    told = {"drained": run.drained, "cut": run.cut}
+    return ", ".join(f"{number} {what}" for what, number in told.items() if number)
 
 
 async def prune(run: Run) -> str:

@@ -61,12 +61,17 @@ async def watch_candidate(run: Run) -> str:
         while (elapsed := clock.monotonic() - began) < config.watch_limit:
             if config.auto_rollback:
                 _judge(run, watch)
-            if elapsed >= config.watch and watch.new.tally().answers >= config.watch_requests:
+            if elapsed >= config.watch and watch.new.tally().answers >= _wanted(run):
                 break
             await clock.sleep(POLL)
         return _verdict(run, watch)
     finally:
         run.watched = watch.as_dict()
+
+
+def _wanted(run: Run) -> int:
+    """How many answers the watch waits for; where nobody counts them, none."""
+    return run.config.watch_requests if run.config.wrap else 0
 
 
 def _begin(run: Run) -> Watch:
@@ -113,7 +118,7 @@ def _worse(why: str, one: str, other: str, run: Run) -> Failed:
 
 def _verdict(run: Run, watch: Watch) -> str:
     answers = watch.new.tally().answers
-    if not answers and run.config.watch_requests and run.config.auto_rollback:
+    if not answers and _wanted(run) and run.config.auto_rollback:
         raise Failed(
             "watch",
             f"{run.plan.generation} answered no request within {format_duration(run.config.watch_limit)}.",

@@ -61,6 +61,7 @@ class Receipt:
         watched: what both generations served during the watch.
         traffic: the probe's report; None where nothing served before.
         held_by_crashed: requests that crashed workers of the candidate held: lost.
+        drained: streams and WebSockets of the old generation that were closed in order when it left.
         cut: requests of the old generation that outlasted the drain.
         error: why it was taken back; None when it went well.
     """
@@ -74,6 +75,7 @@ class Receipt:
     watched: dict[str, Any] | None
     traffic: dict[str, Any] | None
     held_by_crashed: int
+    drained: int
     cut: int
     error: SegueError | None
 
@@ -107,6 +109,7 @@ class Receipt:
                 "by_probe": (self.traffic or {}).get("failed", 0),
                 "held_by_crashed": self.held_by_crashed,
             },
+            "drained": self.drained,
             "cut": self.cut,
             "notes": list(self.notes),
             "error": None if self.error is None else self.error.as_dict(),

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# The layout that gate.py writes: per thread a slot of 64-bit cells.
-STARTED, FINISHED, ERRORS, GOODBYE, LATENCY = range(5)
-BUCKETS = 32
-CELLS = LATENCY + BUCKETS
+from segue.run.gate.counting import BUCKETS, CELLS, DRAINED, ERRORS, FINISHED, LATENCY, STARTED
 
 
 @dataclass(frozen=True)
@@ -21,12 +18,14 @@ class Counts:
         started: requests that reached the app.
         finished: requests that the app is done with.
         errors: of those, how many ended in a status of 500 or more.
+        drained: streams and WebSockets that were closed in order, because their worker left.
         latency: how many took less than ``2**i`` microseconds and no less than half of it, by ``i``.
     """
 
     started: int = 0
     finished: int = 0
     errors: int = 0
+    drained: int = 0
     latency: tuple[int, ...] = (0,) * BUCKETS
 
     def __add__(self, other: Counts) -> Counts:
@@ -34,6 +33,7 @@ class Counts:
             self.started + other.started,
             self.finished + other.finished,
             self.errors + other.errors,
+            self.drained + other.drained,
             tuple(a + b for a, b in zip(self.latency, other.latency, strict=True)),
         )
 
@@ -42,6 +42,7 @@ class Counts:
             self.started - other.started,
             self.finished - other.finished,
             self.errors - other.errors,
+            self.drained - other.drained,
             tuple(a - b for a, b in zip(self.latency, other.latency, strict=True)),
         )
 
@@ -75,4 +76,4 @@ def read_counts(path: Path) -> Counts:
         return Counts()
     cells = array.array("Q", content[: len(content) // 8 * 8])
     sums = [sum(cells[cell::CELLS]) for cell in range(CELLS)]
-    return Counts(sums[STARTED], sums[FINISHED], sums[ERRORS], tuple(sums[LATENCY:]))
+    return Counts(sums[STARTED], sums[FINISHED], sums[ERRORS], sums[DRAINED], tuple(sums[LATENCY:]))

@@ -16,7 +16,7 @@ from segue.disk.forms import MAYBE_TEXT, Form
 from segue.disk.processes import ProcessId, parent_of
 from segue.run.counters import Counts, read_counts
 
-GATE = Path(__file__).with_name("gate.py")
+GATE = Path(__file__).with_name("gate")
 EVIDENCE_LINES = 30
 
 _PROCESS: Form = {"pid": range(1, 2**22 + 1), "started": int}  # the most that Linux gives
@@ -28,12 +28,22 @@ _START: Form = {
     "ready_timeout": float,
     "drain_timeout": float,
 }
-_BOOTED: Form = {"workers": int, "worker_class": str, "gunicorn": str, "overruled": dict}
+_BOOTED: Form = {"workers": int, "worker_class": str, "server": str, "version": str, "overruled": dict}
 _CHECK: Form = {
     **dict.fromkeys(("path", "host", "scheme", "status"), str),
     "settled": bool,
     **dict.fromkeys(("location", "release", "traceback"), MAYBE_TEXT),
 }
+
+
+def gate_script(folder: Path) -> Path:
+    """What is run of the gate in `folder`."""
+    return folder / "gate" / "segue_gate" / "start.py"
+
+
+def place_gate(folder: Path) -> None:
+    """Put a copy of the gate into `folder`, so that an upgrade of segue can't change what runs."""
+    shutil.copytree(GATE, gate_script(folder).parent, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 @dataclass(frozen=True)
@@ -53,15 +63,10 @@ class Generation:
         """What its processes print."""
         return self.folder / "log"
 
-    @property
-    def gate(self) -> Path:
-        """Its own copy of the gate, so that an upgrade of segue can't change a generation that runs."""
-        return self.folder / "gate.py"
-
     def prepare(self, start: dict[str, Any]) -> None:
         """Write down how to start it."""
         self.folder.mkdir(mode=0o700, parents=True)
-        shutil.copyfile(GATE, self.gate)
+        place_gate(self.folder)
         write_json(self.folder / "start.json", start)
 
     def start(self) -> dict[str, Any]:

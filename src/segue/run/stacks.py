@@ -7,9 +7,8 @@ import re
 _MACHINERY = re.compile(
     r"""^\ \ File\ "(?:<frozen\ (?:importlib|runpy)       # the import system
         |[^"]*/python3[^/"]*/importlib/
-        |[^"]*/(?:site|dist)-packages/gunicorn/
-        |[^"]*/segue/run/import_check\.py
-        |[^"]*/generations/[^/"]*/gate\.py)[^\n]*\n?      # our own
+        |[^"]*/(?:site|dist)-packages/(?:gunicorn|uvicorn)/
+        |[^"]*/segue_gate/)[^\n]*\n?      # our own
         (?:\ {4}[^\n]*\n?)*                               # the line of code, and what underlines it
     """,
     re.MULTILINE | re.VERBOSE,
@@ -17,5 +16,5 @@ _MACHINERY = re.compile(
 
 
 def app_frames(text: str) -> str:
-    """`text` without the frames of the import system, of Gunicorn and of segue."""
+    """`text` without the frames of the import system, of the app server and of segue."""
     return _MACHINERY.sub("", text)

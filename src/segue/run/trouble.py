@@ -12,6 +12,15 @@ from segue.run.stacks import app_frames
 
 LOG_LINES = 400
 _MEND_CONFIG = "mend gunicorn.conf.py; `gunicorn --check-config MODULE:APP` in the project shows the same"
+_REFUSALS = {
+    "gunicorn_config": ("The release's gunicorn.conf.py failed.", _MEND_CONFIG),
+    "server_args": (
+        "The server refused its arguments.",
+        "mend server_args, or the server's variables in the environment",
+    ),
+    "startup": ("The app's own startup failed.", "its lifespan said so; the release never saw a request"),
+    "boot": ("A worker failed to import the app.", "the release never saw a request"),
+}
 _WORKER_RAISED = re.compile(r"Exception in worker process\n(.*?)(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 _GUNICORN_REFUSED = re.compile(r"^(?:Invalid value for |Error: ).*", re.MULTILINE | re.DOTALL)
 
@@ -49,12 +58,8 @@ def crashed(generation: Generation) -> Failed:
 def _exited(generation: Generation) -> Failed:
     refused = generation.refused()
     if refused is not None:
-        return Failed(
-            refused["kind"],
-            "The release's gunicorn.conf.py failed.",
-            evidence=refused["evidence"],
-            hint=_MEND_CONFIG,
-        )
+        message, hint = _REFUSALS[refused["kind"]]
+        return Failed(refused["kind"], message, evidence=refused["evidence"], hint=hint)
     log, whole = generation.log_tail(LOG_LINES), f"its whole log: {generation.log}"
     raised = _WORKER_RAISED.search(log)
     if raised is not None:

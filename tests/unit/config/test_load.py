@@ -45,6 +45,7 @@ def test_every_key_can_be_set(project: Path) -> None:
 name = "store"
 module = "shop.web:create_app('x')"
 server = "gunicorn"
+server_args = ["--reuse-port"]
 bind = "[::1]:0"
 workers = 4
 threads = 8
@@ -64,6 +65,7 @@ watch_requests = 0
 linger = "1.5s"
 drain_timeout = "24h"
 probe_rate = 1000
+wrap = false
 keep = 1
 auto_rollback = false
 shared = ["media", "var/uploads"]
@@ -72,6 +74,7 @@ shared = ["media", "var/uploads"]
         "name": "store",
         "module": "shop.web:create_app('x')",
         "server": "gunicorn",
+        "server_args": ["--reuse-port"],
         "bind": "[::1]:0",
         "workers": 4,
         "threads": 8,
@@ -91,6 +94,7 @@ shared = ["media", "var/uploads"]
         "linger": "1.5s",
         "drain_timeout": "86400s",
         "probe_rate": 1000,
+        "wrap": False,
         "keep": 1,
         "auto_rollback": False,
         "shared": ["media", "var/uploads"],

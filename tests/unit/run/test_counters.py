@@ -8,12 +8,18 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.run.counters import BUCKETS, CELLS, ERRORS, FINISHED, LATENCY, STARTED, Counts, read_counts
+from segue.run.counters import Counts, read_counts
+from segue.run.gate.counting import BUCKETS, CELLS, ERRORS, FINISHED, LATENCY, STARTED
 from segue.run.generation import Generation
 
 numbers = st.integers(0, 10**9)
 counts = st.builds(
-    Counts, numbers, numbers, numbers, st.lists(numbers, min_size=BUCKETS, max_size=BUCKETS).map(tuple)
+    Counts,
+    numbers,
+    numbers,
+    numbers,
+    numbers,
+    st.lists(numbers, min_size=BUCKETS, max_size=BUCKETS).map(tuple),
 )
 
 
@@ -30,7 +36,7 @@ def write(path: Path, *slots: list[int]) -> None:
 
 def test_the_slots_of_all_threads_are_added_up(tmp_path: Path) -> None:
     write(tmp_path / "counters.1", slot(3, 2, 1, 1, 1), slot(4, 4, 0, 0, 3, 1))
-    assert read_counts(tmp_path / "counters.1") == Counts(7, 6, 1, (1, 4, 1, *(0,) * (BUCKETS - 3)))
+    assert read_counts(tmp_path / "counters.1") == Counts(7, 6, 1, 0, (1, 4, 1, *(0,) * (BUCKETS - 3)))
 
 
 def test_a_worker_that_just_ended_or_just_began_has_no_counts_of_its_own(tmp_path: Path) -> None:
@@ -64,7 +70,7 @@ def test_a_percentile_is_one_of_the_buckets_that_were_counted(total: Counts, sha
 def test_percentiles_are_exact_to_a_factor_of_two() -> None:
     latency = [0] * BUCKETS
     latency[(900).bit_length()], latency[(60_000).bit_length()] = 95, 5
-    total = Counts(100, 100, 0, tuple(latency))
+    total = Counts(100, 100, 0, 0, tuple(latency))
     assert total.percentile_ms(0.5) == 1.024
     assert total.percentile_ms(0.99) == 65.536
     assert total.as_dict()["latency_ms"] == {"p50": 1.024, "p95": 1.024}

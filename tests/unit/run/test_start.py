@@ -10,7 +10,8 @@ import pytest
 
 from segue.config.schema import AppConfig
 from segue.core.address import parse_address
-from segue.run.gunicorn import generation_environment, loses_requests, start_document
+from segue.run.servers import loses_requests
+from segue.run.start import generation_environment, start_document
 
 PROJECT = Path("/srv/shop")
 RELEASE = PROJECT / ".segue/releases/20261121T013455-8c1f2e9"
@@ -28,6 +29,8 @@ def document(environ: dict[str, str] | None = None, **config: Any) -> dict[str, 
         release=RELEASE,
         python=RELEASE / ".venv/bin/python",
         module="wsgi:app",
+        server="gunicorn",
+        interface="wsgi",
         environ=environ or {},
     )
 
@@ -39,7 +42,8 @@ def test_no_value_of_the_environment_is_written_down() -> None:
 
 def test_what_segue_owns_stands_on_the_command_line() -> None:
     argv = document(drain_timeout="30s")["argv"]
-    assert argv[:3] == [str(RELEASE / ".venv/bin/python"), "-m", "gunicorn"]
+    gate = PROJECT / ".segue/generations" / NAME / "gate/segue_gate/start.py"
+    assert argv[:3] == [str(RELEASE / ".venv/bin/python"), str(gate), "gunicorn"]
     options = dict(zip(argv[3:-1:2], argv[4:-1:2], strict=True))
     assert (
         options.items()
@@ -115,4 +119,4 @@ def test_the_check_goes_to_the_host_and_scheme_that_the_app_expects() -> None:
     ],
 )
 def test_gthread_before_24_is_known_to_lose_requests(version: str, worker_class: str, loses: bool) -> None:
-    assert loses_requests(version, worker_class) is loses
+    assert loses_requests("gunicorn", version, worker_class) is loses

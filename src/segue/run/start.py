@@ -1,4 +1,4 @@
-"""Gunicorn: everything that a start of one generation behind its gate needs, as a value."""
+"""Everything that a start of one generation behind its gate needs, as a value."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.ids import release_of
+from segue.run.generation import gate_script
+from segue.run.servers import command
 
-LOSSLESS_GTHREAD = (24, 0)
 USER_CONFIG = "gunicorn.conf.py"
 
 # What must not come along: paths that lead back to the live tree, and sockets that are somebody else's.
@@ -33,6 +34,8 @@ def start_document(
     release: Path,
     python: Path,
     module: str,
+    server: str,
+    interface: str,
     environ: Mapping[str, str],
 ) -> dict[str, Any]:
     """What ``start.json`` says: enough for any later keeper to start the same generation again."""
@@ -40,11 +43,14 @@ def start_document(
         "generation": generation,
         "release": release_of(generation),
         "root": str(release),
-        "argv": _command(config, address, folder / "gate.py", release, python, module),
+        "argv": command(server, config, address, gate_script(folder), release, python, module),
+        "module": module,
+        "interface": interface,
         "environ": _changes(environ, project, release, python, generation),
         "unset": [name for name in _UNSET if name in environ],
         "environ_hash": _hash(environ, project),
         "user_config": _user_config(config, release),
+        "server_args": list(config.server_args),
         "settings": _settings(config),
         "check": {
             "path": config.check,
@@ -54,21 +60,10 @@ def start_document(
             "interval": config.check_interval,
         },
         "ready_timeout": config.ready_timeout,
+        "wrap": config.wrap,
         "linger": config.linger,
         "drain_timeout": config.drain_timeout,
     }
-
-
-def _command(
-    config: AppConfig, address: Address, gate: Path, release: Path, python: Path, module: str
-) -> list[str]:
-    """The master's argv. What segue owns stands here, above every config file and GUNICORN_CMD_ARGS.
-
-    The listening socket comes by LISTEN_FDS, which makes Gunicorn pass over `--bind`.
-    """
-    drain = max(1, round(config.drain_timeout))
-    owned = ("--bind", str(address), "--chdir", str(release), "--graceful-timeout", str(drain))
-    return [str(python), "-m", "gunicorn", "--config", str(gate), *owned, module]
 
 
 def _changes(
@@ -125,9 +120,3 @@ def _settings(config: AppConfig) -> dict[str, Any]:
 
 def _host(address: Address) -> str:
     return "localhost" if address.path else str(address)
-
-
-def loses_requests(version: str, worker_class: str) -> bool:
-    """Whether this Gunicorn's gthread worker is known to drop requests when it is told to stop (up to 23)."""
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-    return worker_class == "gthread" and numbers < LOSSLESS_GTHREAD

@@ -1,9 +1,8 @@
-"""The import check: imports MODULE as Gunicorn would, in the app's interpreter, and says how it went.
+"""The import check: imports the app once, in its own interpreter, and says how it went.
 
-Run as ``python import_check.py RESULT TIMEOUT EXECUTOR MODULE`` in the release's folder. It ends when the
-process EXECUTOR, which started it, does. It writes RESULT as JSON:
-``{"kind": "ok", "file": ...}`` or ``{"kind": ..., "message": ..., "evidence": ...}``; the traceback in it
-begins with the app's own frames. It runs in the app's interpreter, so it imports nothing of segue's.
+Its arguments are RESULT TIMEOUT EXECUTOR MODULE. It ends when the process EXECUTOR, which started it, does.
+It writes RESULT as JSON: ``{"kind": "ok", "file": ..., "interface": ..., "servers": ...}``, or
+``{"kind": ..., "message": ..., "evidence": ...}``; the traceback in that begins with the app's own frames.
 """
 
 from __future__ import annotations
@@ -18,36 +17,35 @@ import sys
 import traceback
 from typing import Any
 
+from .loading import NoApp, interface_of, load
+
 MOST_NAMES = 20
 PR_SET_PDEATHSIG = 1
+SERVERS = ("gunicorn", "uvicorn", "uvicorn-worker")
 
 
 def _app_frames(error: BaseException) -> str:
-    """The traceback of `error` from the first frame that is neither ours nor Gunicorn's nor importlib's."""
-    packages = [
-        str(sys.modules[name].__file__).removesuffix("__init__.py") for name in ("gunicorn", "importlib")
-    ]
-    machinery = (__file__, "<frozen importlib", *packages)
+    """The traceback of `error` from the first frame that is neither ours nor importlib's."""
+    importing = str(sys.modules["importlib"].__file__).removesuffix("__init__.py")
+    machinery = (os.path.dirname(__file__), "<frozen importlib", importing)
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(machinery):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames))
 
 
+def _servers() -> dict[str, str]:
+    found = {}
+    for name in SERVERS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
 def _check(module: str) -> dict[str, Any]:
-    sys.path[0] = os.getcwd()
     try:
-        from gunicorn import util  # noqa: PLC0415 - where it is missing, that is the finding
-        from gunicorn.errors import AppImportError  # noqa: PLC0415 - see above
-    except ImportError:
-        return {
-            "kind": "no_gunicorn",
-            "message": f"Gunicorn is not installed for {sys.executable}.",
-            "evidence": f"interpreter: {sys.executable}",
-        }
-    try:
-        app = util.import_app(module)
-    except AppImportError as error:
+        app = load(module)
+    except NoApp as error:
         return _no_app(module, error)
     except ModuleNotFoundError as error:
         if f"{module.partition(':')[0]}.".startswith(f"{error.name}."):
@@ -60,8 +58,9 @@ def _check(module: str) -> dict[str, Any]:
     return {
         "kind": "ok",
         "file": file and os.path.realpath(file),
-        "gunicorn": importlib.metadata.version("gunicorn"),
-        "callable": callable(app),
+        "interface": interface_of(app),
+        "servers": _servers(),
+        "python": sys.executable,
     }
 
 
@@ -108,9 +107,9 @@ def _die_with(executor: int) -> None:
         sys.exit("who asked for this import is gone")
 
 
-def main() -> None:
+def serve(arguments: list[str]) -> None:
     """Import the app, and write down how it went."""
-    result, timeout, executor, module = sys.argv[1:5]
+    result, timeout, executor, module = arguments
     _die_with(int(executor))
     faulthandler.enable()
     faulthandler.dump_traceback_later(float(timeout))
@@ -122,7 +121,3 @@ def main() -> None:
         sys.stdout.flush()
     # an app that left threads behind would keep this process waiting for them
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

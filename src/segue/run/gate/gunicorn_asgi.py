@@ -1,0 +1,72 @@
+"""Gunicorn's own asgi worker behind the gate."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import weakref
+from typing import IO, Any
+
+from gunicorn.asgi.protocol import ASGIProtocol
+
+from . import files
+from .asgi import Gated
+from .counting import Counters
+from .holding import pausing
+from .leaving import Leaving
+
+BACKLOG = 2048
+
+
+def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
+    """Come back when `worker` may accept; to be called before it serves, for it waits no longer than 30 s.
+
+    Raises:
+        Leave: it never may.
+    """
+
+    def alive() -> bool:
+        worker.notify()
+        return bool(worker.alive)
+
+    loop, protocols = worker.loop, _followed()
+    worker.asgi = gated = Gated(worker.asgi, counted)
+    gated.opening = None
+    gated.leaving = Leaving(
+        lambda: [server.close() for server in worker.servers], lambda: _stop(worker, protocols)
+    )
+    loop.run_until_complete(gated.open(worker.state, pausing(alive), turn))
+    gated.left, worker.max_requests = worker.max_requests % sys.maxsize, sys.maxsize
+    loop.remove_signal_handler(signal.SIGTERM)
+    gated.leaving.on_term(loop)
+    worker.segue_listening = loop.create_task(_listen_again(worker))
+
+
+def _followed() -> weakref.WeakSet[Any]:
+    """Every connection from now on; the worker itself keeps no list of them."""
+    protocols: weakref.WeakSet[Any] = weakref.WeakSet()
+    made = ASGIProtocol.connection_made
+
+    def connection_made(self: Any, transport: Any) -> None:
+        protocols.add(self)
+        made(self, transport)
+
+    ASGIProtocol.connection_made = connection_made
+    return protocols
+
+
+def _stop(worker: Any, protocols: weakref.WeakSet[Any]) -> None:
+    """Stop, and close what waits for a next request: an idle connection would keep the worker to the end."""
+    worker.handle_exit_signal()
+    for protocol in list(protocols):
+        if protocol._awaiting_request and protocol.transport is not None:  # noqa: SLF001 - nothing public says so
+            protocol.transport.close()
+
+
+async def _listen_again(worker: Any) -> None:
+    """The worker listens with asyncio's backlog of 100, which then goes for everybody's listening socket."""
+    while not worker.servers:
+        await asyncio.sleep(files.POLL)
+    for one in worker.sockets:
+        one.sock.listen(BACKLOG)

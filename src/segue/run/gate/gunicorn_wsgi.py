@@ -1,0 +1,99 @@
+"""Gunicorn's sync, gthread and gevent workers behind the gate."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from typing import IO, Any
+
+from . import files, wsgi
+from .counting import SERVER_ERROR, Counters
+from .holding import Answer, hold, no_answer, pausing
+
+
+class Counting:
+    """Counts by Gunicorn's hooks, which see a request to its very end."""
+
+    def __init__(self, counted: Counters) -> None:
+        self._counted = counted
+        self._request = threading.local()
+
+    def begin(self) -> None:
+        """A request begins in this thread."""
+        self._request.since = self._counted.begin()
+
+    def end(self, response: Any) -> None:
+        """It ends; without a status the app raised before it answered, and Gunicorn answers 500 for it."""
+        failed = response is not None and (response.status is None or response.status_code >= SERVER_ERROR)
+        self._counted.end(self._request.since, failed=failed)
+
+
+def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
+    """Come back when `worker` may accept.
+
+    Raises:
+        Leave: it never may.
+    """
+
+    def alive() -> bool:
+        worker.notify()
+        return bool(worker.alive)
+
+    _linger(worker)
+    hold(lambda: _ask(worker, alive), pausing(alive), turn)
+    if files.start()["wrap"]:
+        worker.wsgi = wsgi.wrap(worker.wsgi, wsgi.Streams(lambda: not worker.alive, counted))
+
+
+def _ask(worker: Any, alive: Any) -> Answer:
+    """Ask where the worker serves: in its main thread, or in a thread of its pool."""
+
+    def timed() -> Answer:
+        watchdog = threading.Timer(files.start()["check"]["timeout"], _stuck, (threading.get_ident(),))
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return wsgi.ask(worker.wsgi)
+        finally:
+            watchdog.cancel()
+
+    pool = getattr(worker, "tpool", None)
+    if pool is None:
+        return timed()
+    future, pause = pool.submit(timed), pausing(alive)
+    while not future.done():
+        pause()
+    answer: Answer = future.result()
+    return answer
+
+
+def _stuck(asked: int) -> None:
+    """Say where the check hangs, from a thread, because the check's own can't."""
+    frame = sys._current_frames().get(asked)  # noqa: SLF001 - there is no other way to see a thread's stack
+    stack = traceback.extract_stack(frame) if frame is not None else []
+    ours = max((at for at, summary in enumerate(stack) if summary.filename == wsgi.__file__), default=-1)
+    text = "".join(traceback.format_list(stack[ours + 1 :]))
+    files.write(f"check.{os.getpid()}", {**no_answer(text), "settled": True})
+
+
+def _linger(worker: Any) -> None:
+    """Give every connection kept alive its whole linger when a gthread worker stops.
+
+    Gunicorn has the linger as a constant, and its one loop waits up to 2 s for each client it has answered to
+    close its side too: a few slow ones used up the linger of all the others, whose requests were then reset.
+    """
+    gthread: Any = sys.modules.get("gunicorn.workers.gthread")
+    if not hasattr(gthread, "STOP_KEEPALIVE_LINGER"):
+        return
+    gthread.STOP_KEEPALIVE_LINGER = files.start()["linger"]
+    close = gthread.TConn.close
+
+    def close_aside(connection: Any, graceful: bool = False) -> None:
+        if worker.alive or not graceful:
+            close(connection, graceful)
+        else:
+            threading.Thread(target=close, args=(connection, True)).start()
+
+    gthread.TConn.close = close_aside

@@ -1,0 +1,108 @@
+"""When a worker leaves: stop accepting, linger, close in order what would never end, and only then stop.
+
+A client that is one round trip away may have sent its request before it could see the end of its connection.
+Linger is the time in which such a request is still answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from . import files
+from .closing import closing_times
+
+# how long an app has to see for itself that its stream was closed, before it is cancelled
+GRACE = 0.3
+
+
+class Stream:
+    """A WebSocket, or an answer of server-sent events, that is open in an event loop.
+
+    Attributes:
+        over: whether it was closed because its worker leaves.
+        ended: whether the app is done with it.
+    """
+
+    def __init__(self, last_word: Callable[[], Awaitable[None]]) -> None:
+        self.over = False
+        self.ended = asyncio.Event()
+        self._last_word = last_word
+        self._task = asyncio.current_task()
+        self._sending = asyncio.Lock()
+
+    async def send(self, send: Callable[[Any], Awaitable[None]], message: Any) -> None:
+        """What the app sends; after the last word it is not heard any more."""
+        async with self._sending:
+            if not self.over:
+                await send(message)
+
+    async def close_at(self, end: float) -> None:
+        """At the time `end` say the last word, and end the app's side of it."""
+        if await self._ends_within(end - time.monotonic()):
+            return
+        async with self._sending:
+            self.over = True
+            with contextlib.suppress(Exception):  # the client went away meanwhile
+                await self._last_word()
+        if not await self._ends_within(GRACE) and self._task is not None:
+            self._task.cancel()
+
+    async def _ends_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self.ended.wait(), max(0.0, seconds))
+        except asyncio.TimeoutError:  # noqa: UP041 - in Python 3.10 that is another one
+            return False
+        return True
+
+
+class Leaving:
+    """How one worker with an event loop leaves.
+
+    Args:
+        stop_accepting: closes this worker's listeners; what has been accepted is served on.
+        stop: has the server stop, in its own way.
+    """
+
+    def __init__(self, stop_accepting: Callable[[], object], stop: Callable[[], None]) -> None:
+        self.begun = False
+        self._stop_accepting = stop_accepting
+        self._stop = stop
+        self._open: dict[Stream, None] = {}
+
+    def opened(self, last_word: Callable[[], Awaitable[None]]) -> Stream:
+        """A stream that begins in the current task."""
+        stream = Stream(last_word)
+        self._open[stream] = None
+        return stream
+
+    def closed(self, stream: Stream) -> None:
+        """`stream` has ended."""
+        stream.ended.set()
+        self._open.pop(stream, None)
+
+    def begin(self, *, hurried: bool = False) -> None:
+        """Leave, in the running loop; `hurried` where others wait for this worker to make room."""
+        if not self.begun:
+            self.begun = True
+            self._task = asyncio.ensure_future(self._leave(hurried=hurried))
+
+    def on_term(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have TERM begin it, whatever TERM did until now."""
+        signal.signal(signal.SIGTERM, lambda _number, _frame: loop.call_soon_threadsafe(self.begin))
+
+    async def _leave(self, *, hurried: bool) -> None:
+        began = time.monotonic()
+        try:
+            self._stop_accepting()
+            await asyncio.sleep(files.start()["linger"])
+            while streams := list(self._open):
+                ends = [began] * len(streams) if hurried else closing_times(began, len(streams))
+                closing = (stream.close_at(end) for stream, end in zip(streams, ends, strict=True))
+                await asyncio.gather(*closing)
+        finally:
+            self._stop()

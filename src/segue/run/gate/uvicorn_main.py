@@ -1,0 +1,89 @@
+"""Uvicorn behind the gate: it inherits the listening socket, and a supervisor keeps any number of workers."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+import uvicorn
+from click.core import ParameterSource
+from uvicorn.main import main as command_line
+from uvicorn.supervisors import Multiprocess
+
+from . import files
+from .counting import account_for
+
+DEFAULT_WORKERS = 2
+LISTENER = 3
+OWNED = (
+    "host", "port", "uds", "fd", "workers", "reload", "app_dir", "factory", "lifespan", "interface",
+    "timeout_graceful_shutdown",
+)  # fmt: skip
+
+
+class Supervisor(Multiprocess):
+    """Uvicorn's own, which tells as well what became of workers that ended."""
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that ended."""
+        self._accounting(super().keep_subprocess_alive)
+
+    def handle_signals(self) -> None:
+        """Do what signals ask for: more workers, or fewer."""
+        self._accounting(super().handle_signals)
+
+    def join_all(self) -> None:
+        """Wait until all workers have left; those that have not by the end of the drain are cut."""
+        deadline = time.monotonic() + files.start()["drain_timeout"]
+        for process in self.processes:
+            process.process.join(max(0.0, deadline - time.monotonic()))
+            if process.process.is_alive():
+                process.process.kill()
+                process.process.join()
+            account_for(process.pid)
+
+    def _accounting(self, act: Callable[[], None]) -> None:
+        before = {process.pid for process in self.processes}
+        act()
+        for pid in before - {process.pid for process in self.processes}:
+            account_for(pid)
+
+
+def serve(arguments: list[str]) -> None:
+    """Run Uvicorn until it is told to stop; `arguments` are what its own command line would take."""
+    given, overruled = _settings(arguments)
+    workers = files.start()["settings"].get("workers") or int(
+        os.environ.get("WEB_CONCURRENCY", DEFAULT_WORKERS)
+    )
+    drain = max(1, round(files.start()["drain_timeout"]))
+    ours = {"workers": workers, "lifespan": "on", "interface": "asgi3", "timeout_graceful_shutdown": drain}
+    config = uvicorn.Config(f"{__package__}.uvicorn_app:app", **{**given, **ours})
+    booted = {"workers": workers, "threads": 1, "preload_app": False, "worker_class": "uvicorn"}
+    files.write(
+        "booted.json",
+        {**booted, "server": "uvicorn", "version": uvicorn.__version__, "overruled": overruled},
+    )
+    Supervisor(config, [socket.socket(fileno=LISTENER)]).run()
+
+
+def _settings(arguments: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the command line and ``UVICORN_*`` in the environment ask for, and what of it segue decides."""
+    try:
+        context = command_line.make_context("uvicorn", ["app", *arguments], auto_envvar_prefix="UVICORN")
+    except click.ClickException as error:
+        files.refuse("server_args", error.format_message())
+    known = inspect.signature(uvicorn.Config).parameters.keys() - {"app", *OWNED}
+    given = {name: value for name, value in context.params.items() if name in known}
+    given["headers"] = [tuple(header.split(":", 1)) for header in given.get("headers") or ()]
+    asked = {
+        name: repr(context.params.get(name))
+        for name in OWNED
+        if context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
+    }
+    asked.pop("workers", None)
+    return given, asked

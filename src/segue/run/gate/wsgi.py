@@ -1,0 +1,160 @@
+"""A WSGI app: its check, and the thin wrapper around it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import files
+from .closing import closing_times
+from .counting import Counters
+from .holding import Answer, question
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
+LONGEST_ANSWER = 1000
+
+
+def wrap(app: Application, streams: Streams) -> Application:
+    """`app` with the release headers.
+
+    Its iterable is returned as it is, so that sendfile stays. Only a stream of server-sent events is
+    followed, to be closed in order when the worker leaves.
+    """
+    start_document = files.start()
+    ours = [
+        ("X-Segue-Release", start_document["release"]),
+        ("X-Segue-Generation", start_document["generation"]),
+    ]
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        endless = False
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal endless
+            endless = any(
+                value.startswith("text/event-stream")
+                for name, value in headers
+                if name.lower() == "content-type"
+            )
+            return start_response(status, [*headers, *ours], exc_info)
+
+        body = app(environ, start)
+        return Stream(body, streams) if endless else body
+
+    return answer
+
+
+class Streams:
+    """The streams of server-sent events that one worker has open.
+
+    Args:
+        leaving: whether the worker is leaving.
+        counters: where those are counted that it closes.
+    """
+
+    def __init__(self, leaving: Callable[[], bool], counters: Counters) -> None:
+        self._leaving = leaving
+        self._counters = counters
+        self._lock = threading.Lock()
+        self._ends: dict[Stream, float | None] = {}
+        self._told = False
+
+    def opened(self, stream: Stream) -> None:
+        """`stream` begins."""
+        with self._lock:
+            self._ends[stream] = None
+
+    def closed(self, stream: Stream) -> None:
+        """`stream` has ended."""
+        with self._lock:
+            self._ends.pop(stream, None)
+
+    def is_over(self, stream: Stream) -> bool:
+        """Whether `stream` is to end now, because its worker leaves."""
+        if not self._leaving():
+            return False
+        with self._lock:
+            if not self._told or self._ends.get(stream) is None:
+                self._tell()
+            over = time.monotonic() >= (self._ends[stream] or 0)
+        if over:
+            self._counters.drained()
+        return over
+
+    def _tell(self) -> None:
+        self._told = True
+        waiting = [stream for stream, end in self._ends.items() if end is None]
+        self._ends.update(zip(waiting, closing_times(time.monotonic(), len(waiting)), strict=True))
+
+
+class Stream:
+    """The body of one endless answer, which ends when its worker has to."""
+
+    def __init__(self, body: Any, streams: Streams) -> None:
+        self._body = body
+        self._chunks: Iterator[bytes] = iter(body)
+        self._streams = streams
+        streams.opened(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._streams.is_over(self):
+            raise StopIteration
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """Let the app close what it opened for this answer."""
+        self._streams.closed(self)
+        if hasattr(self._body, "close"):
+            self._body.close()
+
+
+def ask(app: Application) -> Answer:
+    """Ask `app` the check's question; what it answered, as plain data."""
+    seen: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        del exc_info
+        seen[:] = [status, {name.lower(): value for name, value in headers}]
+        return seen.append
+
+    try:
+        with contextlib.ExitStack() as stack:
+            body = app(_environ(files.start()["check"]), start_response)
+            if hasattr(body, "close"):
+                stack.callback(body.close)
+            for _ in itertools.islice(body, LONGEST_ANSWER):
+                pass
+        status, headers = seen[:2]
+    except Exception as error:  # noqa: BLE001 - an app may raise anything: that is its answer
+        frames = error.__traceback__ and (error.__traceback__.tb_next or error.__traceback__)
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        return {**question(), "status": "500 (the app raised)", "traceback": text}
+    return {
+        **question(),
+        "status": status,
+        "location": headers.get("location"),
+        "release": headers.get("x-segue-release"),
+    }
+
+
+def _environ(check: dict[str, Any]) -> dict[str, Any]:
+    host, _, port = check["host"].rpartition(":") if ":" in check["host"] else (check["host"], "", "80")
+    path, _, query = check["path"].partition("?")
+    return {
+        "REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query,
+        "RAW_URI": check["path"], "SERVER_NAME": host, "SERVER_PORT": port, "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": check["host"], "HTTP_USER_AGENT": "segue-check",
+        "wsgi.version": (1, 0), "wsgi.url_scheme": check["scheme"], "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr, "wsgi.multithread": False, "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }  # fmt: skip

@@ -1,0 +1,62 @@
+"""The app servers: which one runs an app, by which command, and what is known of their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from segue.config.schema import AppConfig
+from segue.core.address import Address
+from segue.core.errors import Failed
+
+LOSSLESS_GTHREAD = (24, 0)
+WSGI_WORKERS = ("sync", "gthread", "gevent")
+
+
+def choose_server(config: AppConfig, interface: str, installed: Mapping[str, str], python: str) -> str:
+    """The server that runs an app of that `interface`: the config's, else one that is `installed` beside it.
+
+    Raises:
+        Failed: it is not there, or can't run such an app.
+    """
+    by_itself = "uvicorn" if interface == "asgi" and "uvicorn" in installed else "gunicorn"
+    server = config.server or by_itself
+    if server not in installed:
+        raise Failed(
+            "no_server",
+            f"{server.capitalize()} is not installed for {python}.",
+            evidence=f"interpreter: {python}",
+            hint=f"install {server} there, or write a requirements.txt with it and the rest",
+        )
+    if interface == "wsgi" and (server == "uvicorn" or config.worker_class not in (None, *WSGI_WORKERS)):
+        raise _unfit(config, server, "a WSGI app", "gunicorn with sync, gthread or gevent workers runs it")
+    if interface == "asgi" and server == "gunicorn" and config.worker_class in WSGI_WORKERS:
+        hint = 'set worker_class = "asgi", or server = "uvicorn"'
+        raise _unfit(config, server, "an ASGI app", hint)
+    return server
+
+
+def _unfit(config: AppConfig, server: str, kind: str, hint: str) -> Failed:
+    workers = f" with {config.worker_class} workers" if config.worker_class else ""
+    return Failed("interface", f"{server.capitalize()}{workers} can't run {kind}.", hint=hint)
+
+
+def command(
+    server: str, config: AppConfig, address: Address, start: Path, release: Path, python: Path, module: str
+) -> list[str]:
+    """The master's argv; `start` is the gate's script.
+
+    For Gunicorn, what segue owns stands here, above every config file and GUNICORN_CMD_ARGS. The listening
+    socket comes by LISTEN_FDS, which makes Gunicorn pass over `--bind`.
+    """
+    if server == "uvicorn":
+        return [str(python), str(start), "uvicorn", *config.server_args]
+    drain = max(1, round(config.drain_timeout))
+    owned = ("--bind", str(address), "--chdir", str(release), "--graceful-timeout", str(drain))
+    return [str(python), str(start), "gunicorn", *owned, module]
+
+
+def loses_requests(server: str, version: str, worker_class: str) -> bool:
+    """Whether this Gunicorn's gthread worker is known to drop requests when it is told to stop (up to 23)."""
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    return (server, worker_class) == ("gunicorn", "gthread") and numbers < LOSSLESS_GTHREAD
