@@ -62,7 +62,7 @@ def _facts(receipt: dict[str, Any]) -> list[Row]:
         rows.append(("watch", f"new {_side(new)}; old {_side(old)}"))
     if receipt["lost"]["held_by_crashed"]:
         rows.append(("crashed", f"{receipt['lost']['held_by_crashed']} held by workers that died"))
-    if receipt["drained"]:
+    if receipt.get("drained"):
         rows.append(("drained", f"{receipt['drained']} streams and WebSockets were closed in order"))
     if receipt["cut"]:
         rows.append(("cut", f"{receipt['cut']} requests outlasted the drain"))

@@ -19,7 +19,19 @@ FAILED_KEPT = 2
 
 _FACTS: Form = {
     **dict.fromkeys(
-        ("state", "created", "by", "revision", "commit", "live_at", "module", "python"), MAYBE_TEXT
+        (
+            "state",
+            "created",
+            "by",
+            "revision",
+            "commit",
+            "live_at",
+            "module",
+            "python",
+            "server",
+            "interface",
+        ),
+        MAYBE_TEXT,
     ),
     "starts": (int, None),
 }

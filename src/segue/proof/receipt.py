@@ -29,6 +29,7 @@ _RECEIPT: Form = {
     "traffic": (TRAFFIC, None),
     "watch": ({"old": _SIDE, "new": _SIDE}, None),
     "lost": {"by_probe": int, "held_by_crashed": int},
+    "drained": (int, None),  # receipts of segue 0.1.0 have none
     "cut": int,
     "notes": [str],
     "error": ({"kind": str, "message": str}, None),

@@ -58,7 +58,7 @@ def crashed(generation: Generation) -> Failed:
 def _exited(generation: Generation) -> Failed:
     refused = generation.refused()
     if refused is not None:
-        message, hint = _REFUSALS[refused["kind"]]
+        message, hint = _REFUSALS.get(refused["kind"], _REFUSALS["boot"])
         return Failed(refused["kind"], message, evidence=refused["evidence"], hint=hint)
     log, whole = generation.log_tail(LOG_LINES), f"its whole log: {generation.log}"
     raised = _WORKER_RAISED.search(log)
