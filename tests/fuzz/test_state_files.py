@@ -48,7 +48,8 @@ RECEIPT = {
     "ok": False, "exit_code": 1, "verb": "deploy", "app": "shop", "target": "local", "strategy": "handoff",
     "release": RELEASE, "generation": LIVE, "previous": None, "by": "ann", "started_at": AT, "seconds": 9.5,
     "steps": [STEP], "traffic": TRAFFIC, "watch": {"old": SIDE, "new": SIDE},
-    "lost": {"by_probe": 1, "held_by_crashed": 0}, "drained": 0, "cut": 0, "notes": ["a note"], "error": ERROR,
+    "lost": {"by_probe": 1, "held_by_crashed": 0}, "drained": 0, "cut": 0,
+    "notes": ["a note"], "error": ERROR,
 }  # fmt: skip
 KEEPER = {
     "pid": 1, "started": 0, "parent": 1, "version": "0.1.0", "socket": "/nowhere",
