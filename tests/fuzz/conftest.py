@@ -13,6 +13,6 @@ _REAL = settings(
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
 
-settings.register_profile("short", _REAL, max_examples=40, derandomize=True, database=None)
+settings.register_profile("short", _REAL, max_examples=30, derandomize=True, database=None)
 settings.register_profile("long", _REAL, max_examples=1500, print_blob=True)
 settings.load_profile(os.environ.get("SEGUE_FUZZ", "short"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,8 @@ def resolve_source(folder: Path, revision: str | None) -> Source:
         UsageError: there is no such folder, no git, or no such revision.
         Refused: git would not work there.
     """
-    if not folder.is_dir():
-        found = "there is a file of that name" if folder.exists() else "there is nothing of that name"
+    if not os.path.isdir(folder):
+        found = "there is a file of that name" if os.path.exists(folder) else "there is nothing of that name"
         hint = "--path takes the folder to deploy"
         raise UsageError("path", f"{folder} is not a folder.", evidence=found, hint=hint)
     if revision is not None:

@@ -7,6 +7,7 @@ The keeper answers with any number of ``{"event": ...}`` and one last ``{"docume
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 LONGEST_LINE = 65536
@@ -47,6 +48,14 @@ def check_args(args: Any) -> dict[str, Any]:
         wanted = _ARGS.get(name)
         if wanted is None:
             raise ValueError(f"there is no arg {name[:40]!r}")
-        if value is not None and (not isinstance(value, wanted) or "\0" in str(value)):
+        if value is not None and not (isinstance(value, wanted) and _can_be_passed_on(str(value))):
             raise ValueError(f"the arg {name!r} is no {'text' if wanted is str else 'true or false'}")
     return args
+
+
+def _can_be_passed_on(text: str) -> bool:
+    """Whether `text` can be a file's name or a program's argument."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
