@@ -29,7 +29,7 @@ def test_old_workers_answer_whatever_they_hold(tmp_path: Path, server: str, way:
     race_both_ways(tmp_path / "project", server, way)
 
 
-@pytest.mark.parametrize("server", ["sync", "gthread"])
+@pytest.mark.parametrize("server", ["gthread", "uvicorn"])
 @pytest.mark.timeout(600)
 def test_deploys_in_a_row_lose_nothing(tmp_path: Path, server: str, way: Way) -> None:
     """Two deploys under mixed traffic."""

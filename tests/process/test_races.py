@@ -24,10 +24,15 @@ plain_servers = pytest.mark.parametrize("server", PLAIN)
 
 
 @servers
-@pytest.mark.parametrize("preload", [False, True], ids=["", "preload"])
-def test_old_workers_answer_whatever_they_hold(tmp_path: Path, server: str, *, preload: bool) -> None:
+def test_old_workers_answer_whatever_they_hold(tmp_path: Path, server: str) -> None:
     """Idle, half sent, kept alive or new, 10 to 300 ms after the word to leave; careless clients, too."""
-    race_both_ways(tmp_path / "project", server, preload=preload)
+    race_both_ways(tmp_path / "project", server)
+
+
+@plain_servers
+def test_old_workers_that_were_preloaded_do_as_well(tmp_path: Path, server: str) -> None:
+    """The same, where the master imported the app and its workers forked."""
+    race_both_ways(tmp_path / "project", server, preload=True)
 
 
 def test_new_workers_answer_what_the_old_ones_left_in_the_queue(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 APPS = Path(__file__).parent.parent / "apps"
 SOURCES = {"wsgi": APPS / "app.py", "asgi": APPS / "asgi.py"}
@@ -35,7 +35,7 @@ def make_app(
     folder: Path,
     *,
     version: str,
-    interface: Interface = "wsgi",
+    interface: Interface | None = None,
     import_seconds: float = 0.0,
     import_error: ImportFailure | None = None,
     import_hang: bool = False,
@@ -52,7 +52,7 @@ def make_app(
     Args:
         folder: The project's, made when missing.
         version: What `/` answers.
-        interface: What kind of app it is; its module is `wsgi` all the same.
+        interface: What kind of app it is; its module is `wsgi` all the same. Without it: what it was.
         import_seconds: How long the import takes, half on the CPU and half waiting.
         import_error: What the import ends with.
         import_hang: The import never ends.
@@ -78,14 +78,21 @@ def make_app(
         "error_share": error_share,
         "stdout_noise": stdout_noise,
         "startup_fails": startup_fails,
+        "interface": interface or _kind_of(folder),
     }
-    write(folder, SOURCES[interface], [FAULTS[fault] for fault in faults if fault], behaviour)
+    write(folder, [FAULTS[fault] for fault in faults if fault], behaviour)
 
 
-def write(folder: Path, source: Path, faults: list[str], behaviour: dict[str, object]) -> None:
+def _kind_of(folder: Path) -> Interface:
+    behaviour = folder / "behaviour.json"
+    kind: Interface = json.loads(behaviour.read_text())["interface"] if behaviour.exists() else "wsgi"
+    return kind
+
+
+def write(folder: Path, faults: list[str], behaviour: dict[str, Any]) -> None:
     (folder / "instance").mkdir(parents=True, exist_ok=True)
     (folder / "behaviour.json").write_text(json.dumps(behaviour, indent=2))
-    (folder / "wsgi.py").write_text("\n".join([source.read_text(), *faults, ""]))
+    (folder / "wsgi.py").write_text("\n".join([SOURCES[behaviour["interface"]].read_text(), *faults, ""]))
     config = folder / "segue.toml"
     if not config.exists():
         config.write_text(CONFIG)

@@ -24,9 +24,9 @@ PLAIN: dict[str, dict[str, Any]] = {
 }
 
 
-def made(folder: Path) -> Path:
+def made(folder: Path, server: str = "sync") -> Path:
     """A project at v1."""
-    make_app(folder, version="v1")
+    make_app(folder, version="v1", interface=SERVERS[server].interface)
     (folder / "gunicorn.conf.py").write_text(PATIENT)
     return folder
 
@@ -59,7 +59,7 @@ def lag(results: list[Result]) -> float:
 
 def race_both_ways(folder: Path, server: str, way: Way = NEAR, **settings: Any) -> None:
     """Race against a deploy, with clients that never close, and a rollback: each is answered, and soon."""
-    made(folder)
+    made(folder, server)
     configure(folder, linger="1s", **SERVERS[server].race, **settings)
     with serving(folder, way=way) as site:
         make_app(folder, version="v2")

@@ -74,7 +74,7 @@ def demand_clean(receipt: dict[str, Any]) -> None:
 
 def main_job(folder: Path, server: str, *, deploys: int, rollbacks: int = 0, way: Way = NEAR) -> None:
     """The whole job, and all of its witnesses."""
-    make_app(folder, version="v1")
+    make_app(folder, version="v1", interface=SERVERS[server].interface)
     configure(folder, ready_timeout="60s", keep=rollbacks + 2, **SERVERS[server].job)
     with serving(folder, way=way) as site:
         with mixed_traffic(site) as (quick, slow):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.apps import Interface
 from tests.support.race import Kind
 
 
@@ -16,12 +17,23 @@ class Server:
         job: its settings of segue.toml for the main job.
         race: its settings of segue.toml for races.
         kinds: the states of connections that it is raced with; the order is that of their opening.
+        interface: what kind of app it serves.
     """
 
     job: dict[str, Any]
     race: dict[str, Any]
     kinds: tuple[Kind, ...]
+    interface: Interface = "wsgi"
 
+
+def _with_a_loop(interface: Interface = "asgi", **settings: Any) -> Server:
+    """A server whose workers hold any number of connections each."""
+    kinds: tuple[Kind, ...] = ("kept", "kept", "kept", "idle", "half", "fresh")
+    return Server({"workers": 2, **settings}, {"workers": 2, **settings}, kinds, interface)
+
+
+# idle connections are to be ended by deploys alone
+_PATIENT = ("--timeout-keep-alive", "75")
 
 SERVERS = {
     "sync": Server(
@@ -38,4 +50,13 @@ SERVERS = {
         # the kept come first: an idle connection holds a thread too, for as long as nothing is sent on it
         kinds=("kept", "kept", "kept", "idle", "half", "fresh"),
     ),
+    "gevent": _with_a_loop("wsgi", worker_class="gevent"),
+    "asgi": _with_a_loop(worker_class="asgi", server="gunicorn"),
+    "uvicorn-worker": _with_a_loop(worker_class="uvicorn_worker.UvicornWorker", server="gunicorn"),
+    "uvicorn": _with_a_loop(server="uvicorn", server_args=("--loop", "asyncio", *_PATIENT)),
+    "uvicorn-alone": _with_a_loop(
+        server="uvicorn", workers=1, server_args=("--loop", "uvloop", "--http", "h11", *_PATIENT)
+    ),
 }
+# what CI runs where all of them would take too long: one of each family
+FAMILIES = ("sync", "gthread", "uvicorn")
