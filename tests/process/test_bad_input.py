@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +11,9 @@ import pytest
 from tests.support.apps import make_app
 from tests.support.bad import demand_untouched, up_refused
 from tests.support.site import Site, configure, demand_no_loss, serving, traffic, until
+from tests.support.versions import OTHER_VERSION, other_version
 
 import segue as package
-
-OTHER_VERSION = "99.1.0"
 
 
 @pytest.fixture(scope="module")
@@ -201,18 +198,6 @@ def test_a_second_up_in_one_project_is_refused(site: Site) -> None:
     assert "\n\nhint: `segue deploy` brings a new release in" in outcome.err
 
 
-def other_version(folder: Path) -> dict[str, str]:
-    """The environment in which `python -m segue` is a segue of another version."""
-    assert package.__file__ is not None
-    copy = folder / "other" / "segue"
-    shutil.copytree(Path(package.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    init = copy / "__init__.py"
-    text = init.read_text()
-    assert package.__version__ in text
-    init.write_text(text.replace(package.__version__, OTHER_VERSION))
-    return {**os.environ, "PYTHONPATH": str(copy.parent)}
-
-
 def test_a_keeper_of_another_version_is_refused(site: Site, tmp_path: Path) -> None:
     configure(site.folder)
     error = demand_untouched(site.folder, 3, "deploy", env=other_version(tmp_path))
@@ -220,7 +205,7 @@ def test_a_keeper_of_another_version_is_refused(site: Site, tmp_path: Path) -> N
     here, there = package.__version__, OTHER_VERSION
     assert error["message"] == f"The keeper that runs is segue {here}, and this is segue {there}."
     assert f"pid {site.controller().pid}" in error["evidence"]
-    assert "stop `segue up` and start it again" in error["hint"]
+    assert "`segue up --upgrade` replaces it" in error["hint"]
 
 
 # no keeper

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from tests.support import deaths
 from tests.support.apps import make_app
 from tests.support.deaths import demand_nothing_left
-from tests.support.site import Site, configure, serving, until
+from tests.support.site import SEGUE, Site, configure, serving, until
 
-from segue.core.record import Record
+from segue.core.errors import Interrupted
+from segue.core.record import Phase, Record
+from segue.disk.home import Home
 
 LEAVE_TIMEOUT = 40.0
 
@@ -91,3 +94,23 @@ def held(site: Site) -> None:
         return counts.started > counts.finished
 
     until(holds, what="a request in flight")
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGINT,), (signal.SIGINT, signal.SIGTERM)])
+def test_a_stop_before_anything_serves_is_an_interruption(
+    tmp_path: Path, numbers: tuple[signal.Signals, ...]
+) -> None:
+    """Once asks for the first release to be taken back, twice does not wait for that."""
+    folder = (tmp_path / "project").resolve()
+    make_app(folder, version="endless", import_hang=True)
+    configure(folder)
+    home = Home(folder)
+    argv = (*SEGUE, "up", "--bind", f"unix:{tmp_path}/web.sock")
+    with subprocess.Popen(argv, cwd=folder, start_new_session=True) as up:
+        until(lambda: home.read_record().phase is Phase.IMPORT, what="the import")
+        for number in numbers:
+            up.send_signal(number)
+        assert up.wait(LEAVE_TIMEOUT) == Interrupted.exit_code
+    assert home.read_record() == Record()
+    assert not (tmp_path / "web.sock").exists()
+    until(lambda: not deaths.processes_in(folder), what="the end of all of them")

@@ -46,7 +46,7 @@ def _holder(folder: Path, generation: Generation) -> ProcessId | None:
         words = os.fsdecode((folder / "cmdline").read_bytes()).split("\0")
     except OSError:
         return None
-    ours = hold.__file__ in words and str(generation.folder) in words
+    ours = Path(hold.__file__).name in map(os.path.basename, words) and str(generation.folder) in words
     return process(int(folder.name)) if ours else None
 
 

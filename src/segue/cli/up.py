@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from typing import Any
 
@@ -11,6 +12,8 @@ import click
 
 from segue.cli.project import home_here
 from segue.cli.verb import Verb
+from segue.core.address import Address
+from segue.disk.home import Home
 
 
 @click.command(cls=Verb)
@@ -19,7 +22,8 @@ from segue.cli.verb import Verb
 @click.option("--workers", type=int, metavar="N", help="Worker processes.")
 @click.option("--threads", type=int, metavar="N", help="Threads per worker.")
 @click.option("--check", metavar="PATH", help="The path that tells whether a release is healthy.")
-def up(**flags: Any) -> None:
+@click.option("--upgrade", is_flag=True, help="Replace the keeper that runs, whatever its version.")
+def up(*, upgrade: bool, **flags: Any) -> None:
     """Make a release of the project as it is, serve it, and keep it serving.
 
     Runs in the foreground until Ctrl-C, which drains; a second Ctrl-C leaves at once.
@@ -38,17 +42,18 @@ def up(**flags: Any) -> None:
     config = load_config(home.project, overrides)
     if config.module is None:
         detect_module(home.project)
-    home.create()
     home.read_record()
+    taken = _from_keeper(home, config.bind) if upgrade else None
+    home.create()
     hint = "`segue deploy` brings a new release in; `segue status` says what serves"
     with hold(home.keeper_lock, f"Another `segue up` of {home.project}", kind="running", hint=hint):
         home.keeper.unlink(missing_ok=True)
-        taken = take_listener(home, config.bind)
+        taken = taken or take_listener(home, config.bind)
         listener = taken or bind_listener(config.bind)
         address = bound_address(config.bind, listener)
         click.echo(f"listening on {address}, project {home.project}", err=True)
         if taken is not None:
-            click.echo("took over the socket, and what serves on it, of a keeper that was killed", err=True)
+            click.echo("took over the socket of an earlier keeper, and what serves on it", err=True)
         spec = {
             "project": str(home.project),
             "parent": os.getpid(),
@@ -61,3 +66,13 @@ def up(**flags: Any) -> None:
         argv = (sys.executable, "-m", "segue.cli.keep", json.dumps(spec))
         code = Parent(argv, listener.fileno()).keep()
     sys.exit(code)
+
+
+def _from_keeper(home: Home, address: Address) -> socket.socket:
+    """The listening socket of the keeper that runs; it ends when all else is made sure of."""
+    from segue.embedded.upgrade import end_keeper, listener_of_keeper  # noqa: PLC0415 - see above
+
+    listener = listener_of_keeper(home, address)
+    click.echo("asking the keeper to leave; what is under way comes to rest first", err=True)
+    end_keeper(home)
+    return listener

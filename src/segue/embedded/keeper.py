@@ -26,6 +26,7 @@ from segue.disk.events import Event, append_event
 from segue.disk.home import Home
 from segue.disk.lock import hold
 from segue.disk.processes import myself
+from segue.embedded import protocol
 from segue.embedded.clock import SystemClock
 from segue.embedded.listener import BACKLOG
 from segue.embedded.masters import Masters
@@ -34,6 +35,7 @@ from segue.embedded.server import Asker, Server
 from segue.embedded.supervisor import Supervisor
 from segue.proof.receipt import Receipt
 
+POLL = 0.1
 LOCK_HINT = "wait for it, or give --wait to queue behind it"
 
 Answer = tuple[dict[str, Any], int]
@@ -70,6 +72,7 @@ class Keeper:
         self._supervisor = Supervisor(self.home, self.masters, self._note, self._settle)
         self._recovering = True
         self._leaving = False
+        self._handed_over = asyncio.Event()
         self._followers: list[Asker] = []
         self._run: Run | None = None
         self._deploying: asyncio.Task[Receipt] | None = None
@@ -90,25 +93,28 @@ class Keeper:
         if not self.taken_over and not self._succeeds():
             self._begin_anew()
         if stops:
+            code = _code_of_stop(self.home.read_record())
             await self._recover()
-            return await self._stop()
+            await self._stop()
+            return code
         server = Server(self._answer, self._cancel)
         listening = await server.listen(self._socket())
         self._announce()
         code = await self._serve(stopping)
-        if code == 0:
-            code = await self._stop()
+        if not self._handed_over.is_set():
+            await self._stop()
         listening.close()
         await server.finish()
         return code
 
     async def _serve(self, stopping: asyncio.Event) -> int:
-        told = asyncio.create_task(stopping.wait())
+        told, handed_over = (asyncio.create_task(event.wait()) for event in (stopping, self._handed_over))
         supervising = asyncio.create_task(self._supervisor.supervise())
         try:
             code = await self._begin(told)
             if code == 0:
-                await asyncio.wait((told, supervising), return_when=asyncio.FIRST_COMPLETED)
+                ends = (told, handed_over, supervising)
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._leaving = True
             supervising.cancel()
@@ -126,14 +132,15 @@ class Keeper:
     async def _first_deploy(self, told: asyncio.Task[bool]) -> int:
         first = asyncio.create_task(self._carry_out(Asker({"verb": "up"})))
         await asyncio.wait((first, told), return_when=asyncio.FIRST_COMPLETED)
-        if not first.done():
+        while not first.done():
             self._cancel_deploy()
+            await asyncio.wait((first,), timeout=POLL)
         try:
             _, code = await first
         except SegueError as error:
             self._show({"event": "end", "ok": False, "error": error.as_dict()})
             code = error.exit_code
-        return 0 if told.done() else code
+        return code
 
     def _socket(self) -> Path:
         return self.home.runtime_folder() / "keeper.sock"
@@ -165,32 +172,39 @@ class Keeper:
             },
         )
 
-    async def _stop(self) -> int:
+    async def _stop(self) -> None:
         """Drain everything and leave."""
         self._leaving = True
         self._cancel_deploy()
         # whatever is under way, a recovery too, comes to rest first; who waits for a turn is refused
         async with self._turn:
             self.home.write_record(self.home.read_record().retire())
-        self._show({"event": "note", "text": "draining; press Ctrl-C again to leave at once"})
-        await asyncio.gather(*(self.masters.drain(name) for name in self.masters.observe()))
-        self.home.keeper.unlink(missing_ok=True)
-        if self.address.path:
-            Path(self.address.path).unlink(missing_ok=True)
-        return 0
+        if left := self.masters.observe():
+            self._show({"event": "note", "text": "draining; press Ctrl-C again to leave at once"})
+            await asyncio.gather(*(self.masters.drain(name) for name in left))
+        self._leave_no_address()
 
     def _leave_at_once(self) -> None:
+        code = 0
         try:
+            if self._handed_over.is_set():
+                return
             for name in self.home.generations():
                 with contextlib.suppress(Stranded):
                     self.masters.kill(name)
             record = self.home.read_record()
+            code = _code_of_stop(record)
             if record.phase is not Phase.REST:
                 write_interrupted_receipt(self.site, record)
             self.home.write_record(record.settle().retire())
-            self.home.keeper.unlink(missing_ok=True)
+            self._leave_no_address()
         finally:
-            os._exit(0)
+            os._exit(code)
+
+    def _leave_no_address(self) -> None:
+        self.home.keeper.unlink(missing_ok=True)
+        if self.address.path:
+            Path(self.address.path).unlink(missing_ok=True)
 
     # the record
 
@@ -235,6 +249,8 @@ class Keeper:
                 return await self._deploy(asker)
             case "recover":
                 return await self._recover_when_free(asker)
+            case protocol.HANDOVER:
+                return await self._hand_over(asker)
             case _:
                 raise UsageError("verb", f"The keeper knows no verb {asker.verb[:40]!r}.")
 
@@ -246,6 +262,14 @@ class Keeper:
             return {"ok": True, **document}, 0
         stranded = Stranded("stranded", error.message, evidence=error.evidence, hint=error.hint)
         return {"ok": False, **document, "error": stranded.as_dict()}, stranded.exit_code
+
+    async def _hand_over(self, asker: Asker) -> Answer:
+        """Leave what serves to another `segue up`, which has the listening socket already."""
+        async with self._my_turn(asker):
+            self._leaving = True
+            self._handed_over.set()
+        self._note("another `segue up` takes over, and what serves goes on; this one ends")
+        return {"ok": True}, 0
 
     async def _deploy(self, asker: Asker) -> Answer:
         if asker.args.get("dry_run"):
@@ -296,9 +320,9 @@ class Keeper:
         if self._leaving:
             raise Refused(
                 "leaving",
-                "The keeper is draining, and leaves.",
-                evidence=f"pid {os.getpid()} was told to stop",
-                hint="start `segue up` again; it makes a release of the project as it is",
+                "The keeper leaves.",
+                evidence=f"pid {os.getpid()} was told to stop, or to hand over to another",
+                hint="ask that one, if it was replaced; else start `segue up` again",
             )
 
     def _prepare(self, asker: Asker) -> Run:
@@ -354,6 +378,11 @@ class Keeper:
         # a terminal that is gone must not stop what keeps the site up
         with contextlib.suppress(OSError):
             self.print_event(event)
+
+
+def _code_of_stop(record: Record) -> int:
+    """What a keeper that is told to stop ends with: it was interrupted where nothing is live yet."""
+    return 0 if record.live or record.phase is Phase.REST else Interrupted.exit_code
 
 
 def _on_signal(number: int, callback: Callable[[], None]) -> None:

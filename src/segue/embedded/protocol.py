@@ -2,6 +2,8 @@
 
 The asker sends one request, ``{"version", "verb", "args", "by"}``, and may send ``{"verb": "cancel"}`` after.
 The keeper answers with any number of ``{"event": ...}`` and one last ``{"document": ..., "exit_code": ...}``.
+Both have to be of the same version, but for one verb: `HANDOVER`, with the arg ``wait``, is what any later
+version says to any earlier one, so neither it nor the form of its answer can change.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 
 LONGEST_LINE = 65536
 REQUEST_TIMEOUT = 10.0
+HANDOVER = "handover"
 
 _ARGS = {"rev": str, "path": str, "strategy": str, "to": str, "wait": bool, "dry_run": bool}
 

@@ -13,7 +13,7 @@ from typing import Any
 from segue import __version__
 from segue.core.errors import Bug, Refused, SegueError, UsageError
 from segue.disk.events import Event
-from segue.embedded.protocol import LONGEST_LINE, REQUEST_TIMEOUT, check_args, decode, encode
+from segue.embedded.protocol import HANDOVER, LONGEST_LINE, REQUEST_TIMEOUT, check_args, decode, encode
 
 MOST_WAITING_EVENTS = 1000
 
@@ -107,6 +107,9 @@ class Server:
             while line := await reader.readline():
                 if decode(line).get("verb") == "cancel":
                     self._cancel(asker)
+        if asker.verb == HANDOVER:
+            # a deploy goes on without its asker, but nobody is there any more to hand over to
+            self._cancel(asker)
 
 
 async def _request(reader: asyncio.StreamReader) -> dict[str, Any]:
@@ -118,12 +121,12 @@ async def _request(reader: asyncio.StreamReader) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError("request", f"That is no request: {error}.") from None
     version = request.get("version")
-    if version != __version__:
+    if version != __version__ and request.get("verb") != HANDOVER:
         raise Refused(
             "keeper_version",
             f"The keeper that runs is segue {__version__}, and this is segue {str(version)[:20]}.",
             evidence=f"keeper: segue {__version__}, pid {os.getpid()}",
-            hint="stop `segue up` and start it again with the segue that is installed now",
+            hint="`segue up --upgrade` replaces it by the segue that is installed now, and loses no request",
         )
     try:
         check_args(request.get("args", {}))
