@@ -79,7 +79,7 @@ COMMANDS: dict[str, Words] = {
     ),
     "unknown_strategy": Words(
         ("deploy", "--strategy", "hope"),
-        3,
+        2,
         "strategy",
         "only the strategy handoff",
         "asked for: hope",

@@ -11,7 +11,7 @@ import click
 from segue.cli.progress import Progress
 from segue.cli.project import home_here
 from segue.cli.show import show_receipt
-from segue.cli.verb import print_json, show_error
+from segue.cli.verb import print_json
 from segue.core.errors import Interrupted, error_from_dict
 from segue.disk.events import Event
 from segue.embedded.asking import Answer, Conversation
@@ -26,12 +26,13 @@ def deploy_by_keeper(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
         contextlib.closing(Conversation(home, verb, args)) as conversation,
     ):
         document, code = _follow(conversation, progress.show)
+    if document.get("error") and "seconds" not in document:
+        # no deploy began, so there is no receipt
+        raise error_from_dict(document["error"], code)
     if as_json:
         print_json(document)
     elif "seconds" in document:
         show_receipt(document)
-    elif document.get("error"):
-        show_error(error_from_dict(document["error"], code))
     click.get_current_context().exit(code)
 
 

@@ -11,7 +11,7 @@ import click
 
 from segue.cli.asking import deploy_by_keeper
 from segue.cli.project import check_target, home_here
-from segue.cli.verb import Verb, print_json
+from segue.cli.verb import DeployVerb, Verb, print_json
 from segue.embedded.asking import Conversation
 
 Command = Callable[..., None]
@@ -36,7 +36,7 @@ def _ask(verb: str, target: str | None, *, as_json: bool, dry_run: bool, **args:
         deploy_by_keeper(verb, args, as_json=as_json)
 
 
-@click.command(cls=Verb)
+@click.command(cls=DeployVerb)
 @_common
 @click.option("--rev", metavar="REV", help="A git revision, instead of the files as they are.")
 @click.option("--path", metavar="DIR", help="Another folder than the project's.")
@@ -46,7 +46,7 @@ def deploy(target: str | None, *, path: str | None, **options: Any) -> None:
     _ask("deploy", target, path=None if path is None else str(Path(path).resolve()), **options)
 
 
-@click.command(cls=Verb)
+@click.command(cls=DeployVerb)
 @_common
 @click.option("--to", metavar="RELEASE", help="The release to go back to, instead of the last good one.")
 def rollback(target: str | None, **options: Any) -> None:
@@ -54,7 +54,7 @@ def rollback(target: str | None, **options: Any) -> None:
     _ask("rollback", target, **options)
 
 
-@click.command(cls=Verb)
+@click.command(cls=DeployVerb)
 @_common
 def restart(target: str | None, **options: Any) -> None:
     """Start the live release anew, as a deploy: for a changed environment or config."""

@@ -7,6 +7,7 @@ import importlib
 import click
 
 from segue import __version__
+from segue.cli.verb import end_of_wrong_words
 
 # verb -> the module of segue.cli that defines a command of that name
 VERBS = {
@@ -31,6 +32,15 @@ class VerbGroup(click.Group):
         """All verbs, in the order in which they are documented."""
         del ctx
         return list(VERBS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that `args` begin with; one that is unknown is refused as every verb refuses."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise end_of_wrong_words(error, args) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command for `cmd_name`, or None."""

@@ -7,15 +7,33 @@ import json
 import os
 import sys
 import traceback
-from typing import Any
+from collections.abc import Mapping
+from itertools import takewhile
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import click
 
-from segue.core.errors import Bug, Interrupted, Refused, SegueError
+from segue.core.errors import Bug, Interrupted, Refused, SegueError, UsageError
 
 
 class Verb(click.Command):
-    """A command whose errors are one sentence, evidence and a hint, and whose exit code is documented."""
+    """A command whose errors are one sentence, evidence and a hint, and whose exit code is documented.
+
+    Attributes:
+        unknown: the keys that its JSON document has beside ``ok`` and ``error``, as they are where it has
+            come to nothing.
+    """
+
+    unknown: ClassVar[Mapping[str, Any]] = {}
+
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> click.Context:
+        """Read the words; wrong ones end the process as any other error does."""
+        words = list(args)
+        try:
+            return super().make_context(info_name, args, *more, **extra)
+        except click.UsageError as error:
+            raise end_of_wrong_words(error, words, self.unknown) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; any error ends the process with its own exit code."""
@@ -25,19 +43,46 @@ class Verb(click.Command):
         try:
             return super().invoke(ctx)
         except SegueError as error:
-            show_error(error, as_json=bool(ctx.params.get("as_json")))
-            ctx.exit(error.exit_code)
+            ours = error
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except PermissionError as error:
-            show_error(_not_ours(error), as_json=bool(ctx.params.get("as_json")))
-            ctx.exit(Refused.exit_code)
+            ours = _not_ours(error)
         except KeyboardInterrupt:
-            show_error(Interrupted("interrupted", "Interrupted."), as_json=bool(ctx.params.get("as_json")))
-            ctx.exit(Interrupted.exit_code)
+            ours = Interrupted("interrupted", "Interrupted.")
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it is our bug
-            show_error(_bug(error), as_json=bool(ctx.params.get("as_json")))
-            ctx.exit(Bug.exit_code)
+            ours = _bug(error)
+        raise _end(ours, self.unknown, as_json=bool(ctx.params.get("as_json")))
+
+
+class DeployVerb(Verb):
+    """A verb whose JSON document is a deploy's receipt; where no deploy began, nothing is known of it."""
+
+    unknown: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("app", "target", "release", "generation", "previous", "strategy")),
+        "steps": [],
+        "traffic": None,
+    }
+
+
+def end_of_wrong_words(
+    error: click.UsageError, words: list[str], unknown: Mapping[str, Any] = MappingProxyType({})
+) -> click.exceptions.Exit:
+    """The end of a command line of those `words`, which Click can't read."""
+    path, usage = "segue", ""
+    if error.ctx is not None:
+        path, usage = error.ctx.command_path, " ".join(error.ctx.get_usage().split())
+    message = error.format_message()
+    message += "" if message.endswith((".", "?")) else "."
+    ours = UsageError("usage", message, evidence=usage, hint=f"`{path} --help` tells more")
+    return _end(ours, unknown, as_json="--json" in takewhile("--".__ne__, words))
+
+
+def _end(error: SegueError, unknown: Mapping[str, Any], *, as_json: bool) -> click.exceptions.Exit:
+    if as_json:
+        print_json({"ok": False, **unknown, "error": error.as_dict()})
+    show_error(error)
+    return click.exceptions.Exit(error.exit_code)
 
 
 def _not_ours(error: PermissionError) -> Refused:
@@ -58,10 +103,8 @@ def _bug(error: Exception) -> Bug:
     )
 
 
-def show_error(error: SegueError, *, as_json: bool = False) -> None:
-    """Print `error` for people on stderr, and with `as_json` as one JSON document on stdout as well."""
-    if as_json:
-        print_json({"ok": False, "error": error.as_dict()})
+def show_error(error: SegueError) -> None:
+    """Print `error` for people on stderr."""
     click.echo(f"error: {error.message}", err=True)
     if error.evidence:
         click.echo("", err=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from segue.build.detect import detect_module
 from segue.build.source import resolve_source
 from segue.config.schema import AppConfig
-from segue.core.errors import Refused
+from segue.core.errors import Refused, UsageError
 from segue.core.ids import new_release_id, release_of
 from segue.core.record import Record
 from segue.deploy.plan import HANDOFF, plan_deploy, plan_start
@@ -23,7 +23,7 @@ def prepare(site: Site, config: AppConfig, asker: Asker) -> Run:
     """
     record, args = site.home.read_record(), asker.args
     if args.get("strategy") not in (None, HANDOFF):
-        raise Refused(
+        raise UsageError(
             "strategy",
             f"The embedded keeper knows only the strategy {HANDOFF}.",
             evidence=f"asked for: {args['strategy'][:40]}",
