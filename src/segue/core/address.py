@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _UNIX = "unix:"
 _LONGEST_PATH = 107  # bytes that fit sockaddr_un beside the closing NUL
 _HIGHEST_PORT = 65535
+_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nobody is bound here
 _TCP = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>\w[\w.-]*)):(?P<port>[0-9]{1,5})", re.ASCII)
 
 
@@ -32,6 +33,16 @@ class Address:
         if self.path:
             return socket.AF_UNIX
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+    @property
+    def reachable(self) -> Address:
+        """Where a client on the same machine knocks, also when it listens on every address."""
+        return replace(self, host=_ANY_HOST.get(self.host, self.host))
+
+    @property
+    def host_header(self) -> str:
+        """What such a client says in its Host header."""
+        return "localhost" if self.path else str(self.reachable)
 
     def __str__(self) -> str:
         if self.path:

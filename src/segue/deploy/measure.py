@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 from asyncio.subprocess import PIPE, Process
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,6 @@ LONGEST_ANSWER = 10.0
 LAST_ANSWER_TIMEOUT = 15.0
 POLL = 0.05
 
-_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to knock when it listens everywhere
-
 
 @dataclass(frozen=True)
 class Measurement:
@@ -35,8 +33,8 @@ class Measurement:
     async def begin(cls, config: AppConfig, address: Address, file: Path) -> Measurement:
         """Start it, and wait until it has measured something."""
         spec = ProbeSpec(
-            url=f"http://{config.check_host or _named(address)}{config.check}",
-            connect=str(_reachable(address)),
+            url=f"http://{config.check_host or address.host_header}{config.check}",
+            connect=str(address.reachable),
             rate=config.probe_rate,
             timeout=max(LONGEST_ANSWER, config.check_timeout),
             report=str(file),
@@ -77,11 +75,3 @@ class Measurement:
             self.process.kill()
             await self.process.wait()
         return self.report()
-
-
-def _named(address: Address) -> str:
-    return "localhost" if address.path else str(_reachable(address))
-
-
-def _reachable(address: Address) -> Address:
-    return replace(address, host=_ANY_HOST.get(address.host, address.host))

@@ -38,7 +38,7 @@ def hold(path: Path, what: str, *, kind: str = "locked", hint: str = "") -> Iter
         except BlockingIOError:
             raise _locked(_owner(descriptor), kind, hint) from None
         dead = _owner(descriptor)
-        _write(descriptor, {"what": what, "pid": os.getpid(), "user": _user(), "since": _now()})
+        _write(descriptor, {"what": what, "pid": os.getpid(), "user": user_name(), "since": _now()})
         try:
             yield dead
         finally:
@@ -90,7 +90,8 @@ def _write(descriptor: int, owner: dict[str, Any] | None) -> None:
         os.pwrite(descriptor, json.dumps(owner).encode(), 0)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who we are, for people; the number where it has no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +13,7 @@ from segue import __version__
 from segue.core.errors import Refused, SegueError, Stranded
 from segue.disk.events import Event
 from segue.disk.home import Home
-from segue.disk.lock import is_held
+from segue.disk.lock import is_held, user_name
 from segue.embedded.protocol import decode, encode
 from segue.proof.receipt import read_receipt
 
@@ -38,7 +36,7 @@ class Conversation:
         self._plan: Event = {}
         self._steps: list[Event] = []
         self.committed = False
-        self._send({"version": __version__, "verb": verb, "args": args, "by": _user()})
+        self._send({"version": __version__, "verb": verb, "args": args, "by": user_name()})
 
     def answer(self, on_event: Callable[[Event], None]) -> Answer:
         """Hand every event to `on_event`, and return the last word and its exit code; can be called again.
@@ -147,10 +145,3 @@ def _no_keeper(home: Home) -> SegueError:
         evidence=f"looked for it in {home.keeper}",
         hint="start one in another terminal: `segue up`; it takes over what an earlier one left serving",
     )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}"

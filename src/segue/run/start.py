@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,13 +47,12 @@ def start_document(
         "interface": interface,
         "environ": _changes(environ, project, release, python, generation),
         "unset": [name for name in _UNSET if name in environ],
-        "environ_hash": _hash(environ, project),
         "user_config": _user_config(config, release),
         "server_args": list(config.server_args),
         "settings": _settings(config),
         "check": {
             "path": config.check,
-            "host": config.check_host or _host(address),
+            "host": config.check_host or address.host_header,
             "scheme": config.check_scheme,
             "timeout": config.check_timeout,
             "interval": config.check_interval,
@@ -94,14 +92,6 @@ def _in_release(part: str, project: Path, release: Path) -> str:
     return str(release / path.relative_to(project)) if part and path.is_relative_to(project) else part
 
 
-def _hash(environ: Mapping[str, str], project: Path) -> str:
-    digest = hashlib.sha256(repr(sorted(environ.items())).encode())
-    env_file = project / ".env"
-    if env_file.is_file():
-        digest.update(env_file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def _user_config(config: AppConfig, release: Path) -> str | None:
     path = release / (config.gunicorn_config or USER_CONFIG)
     return str(path) if config.gunicorn_config or path.is_file() else None
@@ -116,7 +106,3 @@ def _settings(config: AppConfig) -> dict[str, Any]:
         "preload_app": config.preload,
     }
     return {name: value for name, value in chosen.items() if value is not None}
-
-
-def _host(address: Address) -> str:
-    return "localhost" if address.path else str(address)

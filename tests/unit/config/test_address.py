@@ -84,3 +84,17 @@ def test_the_longest_socket_path_fits() -> None:
     path = "/" + "x" * 106
     with socket.socket(socket.AF_UNIX) as unix, pytest.raises(FileNotFoundError):
         unix.connect(parse_address(f"unix:{path}").path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reachable", "host"),
+    [
+        ("0.0.0.0:80", "127.0.0.1:80", "127.0.0.1:80"),
+        ("[::]:80", "[::1]:80", "[::1]:80"),
+        ("shop.example:80", "shop.example:80", "shop.example:80"),
+        ("unix:/run/shop", "unix:/run/shop", "localhost"),
+    ],
+)
+def test_what_listens_everywhere_is_asked_by_its_own_address(text: str, reachable: str, host: str) -> None:
+    address = parse_address(text)
+    assert (str(address.reachable), address.host_header) == (reachable, host)

@@ -88,12 +88,6 @@ def test_the_environment_leads_to_the_release_and_not_to_the_live_tree() -> None
     assert start["environ"].keys() == {"PATH", "SEGUE_RELEASE", "SEGUE_GENERATION"}
 
 
-def test_the_hash_tells_a_changed_environment() -> None:
-    same, other = {"A": "1", "B": "2"}, {"A": "1", "B": "3"}
-    assert document(same)["environ_hash"] == document(dict(reversed(same.items())))["environ_hash"]
-    assert document(same)["environ_hash"] != document(other)["environ_hash"]
-
-
 def test_only_what_the_config_says_is_decided_for_the_app() -> None:
     assert document()["settings"] == {}
     assert document(workers=3, threads=2, preload=False)["settings"] == {
