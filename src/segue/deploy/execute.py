@@ -52,7 +52,7 @@ async def _carry_out(run: Run) -> SegueError | None:
         error = Bug("bug", f"segue itself failed: {failure!r}.", evidence=traceback.format_exc())
     else:
         return None
-    return _forgive(run, error)
+    return _forgive(run, run.site.secrets().hide_in_error(error))
 
 
 async def _measure(run: Run) -> None:
@@ -93,9 +93,9 @@ async def _take(run: Run, step: Step) -> None:
         run.say("step", **done)
 
 
-async def _come_to_rest(run: Run) -> Stranded | None:
+async def _come_to_rest(run: Run) -> SegueError | None:
     """One path for every end: make the machine match the settled record; only then write down how it went."""
-    stranded = None
+    stranded: SegueError | None = None
     try:
         await apply_record(run.record.settle(), run.site.processes)
     except (SegueError, OSError) as failure:
@@ -105,6 +105,7 @@ async def _come_to_rest(run: Run) -> Stranded | None:
             evidence=getattr(failure, "evidence", ""),
             hint="look at `segue status` now; `segue recover` tries again",
         )
+        stranded = run.site.secrets().hide_in_error(stranded)
     try:
         if not run.committed:
             _judge_release(run)

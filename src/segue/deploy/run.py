@@ -12,6 +12,7 @@ from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.plan import Plan
 from segue.core.record import Record
+from segue.core.secrets import Secrets
 from segue.deploy.measure import Measurement
 from segue.deploy.releases import Releases
 from segue.deploy.seams import Clock, Processes
@@ -50,6 +51,14 @@ class Site:
     def generation(self, name: str) -> Generation:
         """The generation of that name."""
         return Generation(name, self.home.generation(name))
+
+    def secrets(self) -> Secrets:
+        """What nothing that an app prints or raises may tell, as things stand."""
+        try:
+            env_file = (self.home.project / ".env").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            env_file = ""
+        return Secrets(self.environ, env_file)
 
     def now(self) -> datetime:
         """Now, UTC."""
@@ -117,5 +126,5 @@ class Run:
 
     def note(self, text: str) -> None:
         """Tell what people should know though nothing failed."""
-        self.notes.append(text)
+        self.notes.append(self.site.secrets().hide(text))
         self.say("note", text=text)

@@ -228,7 +228,7 @@ class Keeper:
         except SegueError as error:
             # the supervisor tries again; nothing that serves was taken away
             self._note(error.message)
-            return (), error
+            return (), self.site.secrets().hide_in_error(error)
         self.home.point_current(record)
         return tuple(f"{type(action).__name__.lower()} {action.generation}" for action in actions), None
 
@@ -361,6 +361,7 @@ class Keeper:
             self._deploying.cancel()
 
     def _say(self, event: Event) -> None:
+        event = self.site.secrets().hide_in_event(event)
         try:
             append_event(self.home.events, event)
         except OSError as error:
