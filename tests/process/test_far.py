@@ -7,10 +7,23 @@ from pathlib import Path
 
 import pytest
 from tests.support.far import far
-from tests.support.leaving import PLAIN, demand_a_hup_waits, demand_a_restart_loses, race_both_ways
+from tests.support.leaving import (
+    PLAIN,
+    demand_a_hup_waits,
+    demand_a_restart_loses,
+    lag,
+    made,
+    race_both_ways,
+    through,
+)
 from tests.support.main_job import main_job
+from tests.support.race import unspoilt
+from tests.support.site import configure, serving
 from tests.support.table import SERVERS
 from tests.support.way import Way
+
+# a sender on a busy machine is late by less than that, or its run is spoilt
+LINGER, MARGIN = 0.5, 0.05
 
 servers = pytest.mark.parametrize("server", SERVERS)
 plain_servers = pytest.mark.parametrize("server", PLAIN)
@@ -27,6 +40,17 @@ def way() -> Iterator[Way]:
 def test_old_workers_answer_whatever_they_hold(tmp_path: Path, server: str, way: Way) -> None:
     """The request leaves 10 to 300 ms after the word to leave, and arrives 20 ms later."""
     race_both_ways(tmp_path / "project", server, way)
+
+
+@pytest.mark.parametrize("server", [server for server in SERVERS if "kept" in SERVERS[server].kinds])
+def test_a_request_that_leaves_as_late_as_promised_is_answered(tmp_path: Path, server: str, way: Way) -> None:
+    """Over a connection kept alive, `linger` minus one round trip after the word to leave."""
+    folder = made(tmp_path / "project", server)
+    configure(folder, linger=f"{LINGER}s", **SERVERS[server].race)
+    latest = LINGER - way.round_trip - MARGIN
+    with serving(folder, way=way) as site:
+        results = unspoilt(lambda: through(site, "deploy", ["kept"], offsets=(latest / 2, latest)), lag)
+    assert {result.outcome for result in results} == {"answered"}
 
 
 @pytest.mark.parametrize("server", ["gthread", "uvicorn"])

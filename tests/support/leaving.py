@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.support.apps import make_app
 from tests.support.plain import plain_gunicorn
-from tests.support.race import Kind, Result, demand_every_answer, race, unspoilt, wait_limit
+from tests.support.race import OFFSETS, Kind, Result, demand_every_answer, race, unspoilt, wait_limit
 from tests.support.site import Site, configure, serving
 from tests.support.table import SERVERS
 from tests.support.way import NEAR, Way
@@ -31,7 +31,14 @@ def made(folder: Path, server: str = "sync") -> Path:
     return folder
 
 
-def through(site: Site, verb: str, kinds: Sequence[Kind], *, polite: bool = True) -> list[Result]:
+def through(
+    site: Site,
+    verb: str,
+    kinds: Sequence[Kind],
+    *,
+    polite: bool = True,
+    offsets: Sequence[float] = OFFSETS,
+) -> list[Result]:
     """Race against one deploy or rollback; nobody is lost."""
     leaving = site.live().folder / "leaving"
 
@@ -39,7 +46,7 @@ def through(site: Site, verb: str, kinds: Sequence[Kind], *, polite: bool = True
         outcome = site.segue(verb)
         assert outcome.code == 0, f"{outcome.err}\n{site.keeper_log()}"
 
-    results = race(site.url, act, leaving.exists, kinds, polite=polite, way=site.way)
+    results = race(site.url, act, leaving.exists, kinds, offsets=offsets, polite=polite, way=site.way)
     demand_every_answer(results, ANY)
     return results
 

@@ -167,6 +167,7 @@ def race(
     told: Callable[[], object],
     kinds: Sequence[Kind],
     *,
+    offsets: Sequence[float] = OFFSETS,
     polite: bool = True,
     way: Way = NEAR,
 ) -> list[Result]:
@@ -177,10 +178,11 @@ def race(
         act: makes the old workers leave.
         told: whether they have been told to; polled until it says so.
         kinds: the states that connections are brought into before the act; one of each for every offset.
+        offsets: when they send, in seconds after the word to leave.
         polite: whether clients close their side when they have their answer.
         way: between the racers and the site.
     """
-    racers = [Racer(kind, offset, url, polite, way) for kind, offset in itertools.product(kinds, OFFSETS)]
+    racers = [Racer(kind, offset, url, polite, way) for kind, offset in itertools.product(kinds, offsets)]
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(racers) + 1) as pool:
         for racer in racers:
             stack.enter_context(racer.stack)

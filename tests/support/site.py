@@ -238,14 +238,21 @@ def traffic(
     url: str,
     *,
     rate: float = 100,
+    keep_alive: float = 0.5,
     shots: tuple[Any, ...] | None = None,
     connect: str = "",
     way: Way = NEAR,
 ) -> Iterator[Traffic]:
-    """Open-loop traffic on `url`, half of it kept alive, from before the block to its end."""
+    """Open-loop traffic on `url`, a share of it kept alive, from before the block to its end."""
     report = Path(os.environ.get("TMPDIR", "/tmp")) / f"traffic-{os.getpid()}-{time.monotonic_ns()}.json"
     spec = ProbeSpec(
-        url=url, connect=connect, rate=rate, shots=shots or (Shot(),), report=str(report), timeout=20.0
+        url=url,
+        connect=connect,
+        rate=rate,
+        keep_alive=keep_alive,
+        shots=shots or (Shot(),),
+        report=str(report),
+        timeout=20.0,
     )
     argv = (*way.client, sys.executable, "-m", "segue.proof.probe_process")
     result = Traffic()

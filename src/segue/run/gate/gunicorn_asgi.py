@@ -33,9 +33,7 @@ def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
     loop, protocols = worker.loop, _followed()
     worker.asgi = gated = Gated(worker.asgi, counted)
     gated.opening = None
-    gated.leaving = Leaving(
-        lambda: [server.close() for server in worker.servers], lambda: _stop(worker, protocols)
-    )
+    gated.leaving = Leaving(lambda: worker.servers, lambda: _stop(worker, protocols))
     loop.run_until_complete(gated.open(worker.state, pausing(alive), turn))
     gated.left, worker.max_requests = worker.max_requests % sys.maxsize, sys.maxsize
     loop.remove_signal_handler(signal.SIGTERM)

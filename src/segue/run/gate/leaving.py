@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from . import files
@@ -18,6 +18,21 @@ from .closing import closing_times
 
 # how long an app has to see for itself that its stream was closed, before it is cancelled
 GRACE = 0.3
+
+
+async def stop_accepting(servers: Sequence[Any]) -> None:
+    """Close the listeners of these servers; every connection that was accepted is served on.
+
+    asyncio accepts in one turn of its loop and makes the transport in the next: that fails without a word,
+    and the client is reset, where its server was closed in between.
+    """
+    loop = asyncio.get_running_loop()
+    for server in servers:
+        for listener in server.sockets:
+            loop.remove_reader(listener.fileno())
+    await asyncio.sleep(0)
+    for server in servers:
+        server.close()
 
 
 class Stream:
@@ -64,13 +79,13 @@ class Leaving:
     """How one worker with an event loop leaves.
 
     Args:
-        stop_accepting: closes this worker's listeners; what has been accepted is served on.
+        servers: this worker's, as asyncio made them.
         stop: has the server stop, in its own way.
     """
 
-    def __init__(self, stop_accepting: Callable[[], object], stop: Callable[[], None]) -> None:
+    def __init__(self, servers: Callable[[], Iterable[Any]], stop: Callable[[], None]) -> None:
         self.begun = False
-        self._stop_accepting = stop_accepting
+        self._servers = servers
         self._stop = stop
         self._open: dict[Stream, None] = {}
 
@@ -98,7 +113,7 @@ class Leaving:
     async def _leave(self, *, hurried: bool) -> None:
         began = time.monotonic()
         try:
-            self._stop_accepting()
+            await stop_accepting(list(self._servers()))
             await asyncio.sleep(files.start()["linger"])
             while streams := list(self._open):
                 ends = [began] * len(streams) if hurried else closing_times(began, len(streams))

@@ -37,7 +37,7 @@ def behind_gate(app: App, counted: Counters, turn: IO[str] | None, beat: Callabl
             return not server.should_exit
 
         gated.leaving = Leaving(
-            lambda: [one.close() for one in getattr(server, "servers", ())],
+            lambda: getattr(server, "servers", ()),
             lambda: theirs(signal.SIGTERM, None),
         )
         await gated.open(state, pausing(alive), turn)
