@@ -85,6 +85,11 @@ def stream(environ: WSGIEnvironment) -> Answer:
     return "200 OK", [("Content-Type", "text/plain")], chunks(asked_seconds(environ))
 
 
+def events(_environ: WSGIEnvironment) -> Answer:
+    """Server-sent events, for ever."""
+    return "200 OK", [("Content-Type", "text/event-stream")], chunks(FOREVER)
+
+
 def upload(environ: WSGIEnvironment) -> Answer:
     return text(sum(map(len, pieces(environ))))
 
@@ -138,6 +143,7 @@ ROUTES: dict[str, Route] = {
     "/orders": orders,
     "/slow": slow,
     "/stream": stream,
+    "/events": events,
     "/upload": upload,
     "/pid": pid,
     "/crash": crash,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from tests.support.far import far
@@ -17,7 +18,8 @@ from tests.support.leaving import (
     through,
 )
 from tests.support.main_job import main_job
-from tests.support.race import unspoilt
+from tests.support.plain import plain_uvicorn
+from tests.support.race import demand_every_answer, race, unspoilt
 from tests.support.site import configure, serving
 from tests.support.table import SERVERS
 from tests.support.way import Way
@@ -78,3 +80,31 @@ def test_a_naive_restart_loses_this_race(tmp_path: Path, server: str, way: Way) 
 def test_a_plain_hup_loses_this_race_by_waiting_for_the_import(tmp_path: Path, server: str, way: Way) -> None:
     """The same assertion, against HUP."""
     demand_a_hup_waits(tmp_path / "project", server, way)
+
+
+# Uvicorn looks every 100 ms whether it is to stop, and then closes at once what waits for a next request
+EVERY_10_MS = [number / 100 for number in range(25)]
+
+
+def test_uvicorn_alone_loses_what_is_on_its_way_when_it_stops(tmp_path: Path, way: Way) -> None:
+    """Requests on open connections that cross the server's end of them."""
+    with plain_uvicorn(made(tmp_path / "project", "uvicorn"), way=way) as (url, process):
+        stopped = Event()
+
+        def stop() -> None:
+            process.terminate()
+            stopped.set()
+            process.wait()
+
+        results = race(url, stop, stopped.is_set, ["kept"], offsets=EVERY_10_MS, way=way)
+    with pytest.raises(AssertionError, match=r"^lost \d+ of"):
+        demand_every_answer(results, 60)
+
+
+def test_uvicorn_behind_the_gate_answers_them(tmp_path: Path, way: Way) -> None:
+    """The same requests."""
+    folder = made(tmp_path / "project", "uvicorn")
+    configure(folder, linger="1s", **SERVERS["uvicorn"].race)
+    with serving(folder, way=way) as site:
+        results = through(site, "restart", ["kept"], offsets=EVERY_10_MS)
+    assert {result.outcome for result in results} == {"answered"}

@@ -1,4 +1,4 @@
-"""Gunicorn alone, deployed as people do without segue: what has to turn this house's assertions red."""
+"""Gunicorn or Uvicorn alone, deployed as people do without segue: what has to turn our assertions red."""
 
 from __future__ import annotations
 
@@ -100,3 +100,19 @@ def plain_gunicorn(folder: Path, *, workers: int, threads: int, way: Way = NEAR)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(plain.process.pid, signal.SIGKILL)
         plain.process.wait()
+
+
+@contextlib.contextmanager
+def plain_uvicorn(folder: Path, *, way: Way = NEAR) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The project in `folder`, served by Uvicorn alone: its address, and its process."""
+    log = folder.parent / f"{folder.name}.plain.log"
+    size = (f"--host={way.host}", "--port=0", "--timeout-keep-alive=75")
+    argv = (*way.server, sys.executable, "-m", "uvicorn", *size, "wsgi:app")
+    with log.open("w") as output:
+        process = subprocess.Popen(argv, cwd=folder, stdout=output, stderr=output, start_new_session=True)
+    try:
+        listening = re.compile(r"running on (http://\S+:\d+)")
+        yield until(lambda: listening.search(log.read_text()), what="listening")[1], process
+    finally:
+        process.kill()
+        process.wait()
