@@ -35,6 +35,10 @@ def trouble_of(generation: Generation, *, late: bool) -> Failed | None:
     for answer in generation.checks():
         if late or answer["settled"]:
             return _unhealthy(answer, generation)
+    refused = generation.refused()
+    if refused is not None:
+        message, hint = _REFUSALS.get(refused["kind"], _REFUSALS["boot"])
+        return Failed(refused["kind"], message, evidence=refused["evidence"], hint=hint)
     master = generation.master()
     if master is None or not master.alive():
         return _exited(generation)
@@ -56,10 +60,6 @@ def crashed(generation: Generation) -> Failed:
 
 
 def _exited(generation: Generation) -> Failed:
-    refused = generation.refused()
-    if refused is not None:
-        message, hint = _REFUSALS.get(refused["kind"], _REFUSALS["boot"])
-        return Failed(refused["kind"], message, evidence=refused["evidence"], hint=hint)
     log, whole = generation.log_tail(LOG_LINES), f"its whole log: {generation.log}"
     raised = _WORKER_RAISED.search(log)
     if raised is not None:

@@ -148,8 +148,12 @@ class Gated:
         try:
             if self.opening is not None:
                 await self.opening(state)
-        except Leave:
-            await send({"type": "lifespan.startup.failed", "message": "told to leave before it served"})
+        except BaseException as error:
+            # said, not raised: a server takes what raises for an app without lifespan, and would serve it
+            message = (
+                "told to leave before it served" if isinstance(error, Leave | SystemExit) else repr(error)
+            )
+            await send({"type": "lifespan.startup.failed", "message": message})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -262,25 +266,25 @@ async def _hold_aside(app: App, state: dict[str, Any], pause: Pause, turn: IO[st
 
 
 def _ask_from_aside(app: App, state: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Answer:
-    tasks: list[asyncio.Task[Any] | None] = []
+    calls: list[Any] = []
 
-    async def asking() -> Answer:
-        tasks.append(asyncio.current_task())
-        return await ask(app, state)
+    def call(*arguments: Any) -> Any:
+        calls.append(app(*arguments))
+        return calls[0]
 
-    future = asyncio.run_coroutine_threadsafe(asking(), loop)
+    future = asyncio.run_coroutine_threadsafe(ask(call, state), loop)
     try:
         return future.result(files.start()["check"]["timeout"])
     except concurrent.futures.TimeoutError:
-        stack = _where(tasks[0]) if tasks else _where(None)
+        stack = _where(calls)
         future.cancel()
         return no_answer(stack)
 
 
-def _where(task: asyncio.Task[Any] | None) -> str:
-    """Where the check hangs: what its task awaits, or what keeps the loop from going on."""
-    if task is not None and (awaited := list(_awaited(task.get_coro()))):
-        return "".join(awaited[1:] or awaited)
+def _where(calls: list[Any]) -> str:
+    """Where the check hangs: what the app awaits, or what keeps the loop from going on."""
+    if awaited := "".join(_awaited(calls[0]) if calls else ()):
+        return awaited
     frame = sys._current_frames()[threading.main_thread().ident or 0]  # noqa: SLF001 - the only way to see it
     stack = traceback.extract_stack(frame)
     ours = max((at for at, summary in enumerate(stack) if summary.filename == __file__), default=-1)
@@ -291,7 +295,7 @@ def _awaited(coroutine: Any) -> Iterator[str]:
     """The frames of a suspended coroutine, outermost first; none for one that runs."""
     while coroutine is not None and not getattr(coroutine, "cr_running", False):
         frame = getattr(coroutine, "cr_frame", None)
-        if frame is not None and frame.f_code.co_filename != __file__:
+        if frame is not None:
             yield "".join(traceback.format_list(traceback.StackSummary.extract([(frame, frame.f_lineno)])))
         coroutine = getattr(coroutine, "cr_await", None)
 

@@ -58,8 +58,14 @@ def _stop(worker: Any, protocols: weakref.WeakSet[Any]) -> None:
     """Stop, and close what waits for a next request: an idle connection would keep the worker to the end."""
     worker.handle_exit_signal()
     for protocol in list(protocols):
-        if protocol._awaiting_request and protocol.transport is not None:  # noqa: SLF001 - nothing public says so
+        if _is_idle(protocol) and protocol.transport is not None:
             protocol.transport.close()
+
+
+def _is_idle(protocol: Any) -> bool:
+    """Whether it waits for a request of which nothing has come; one may have come unnoticed."""
+    waits, came = protocol._awaiting_request, protocol._request_ready  # noqa: SLF001 - nothing public says so
+    return bool(waits and not came.is_set())
 
 
 async def _listen_again(worker: Any) -> None:
