@@ -148,7 +148,7 @@ class Gated:
         try:
             if self.opening is not None:
                 await self.opening(state)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - see below
             # said, not raised: a server takes what raises for an app without lifespan, and would serve it
             message = (
                 "told to leave before it served" if isinstance(error, Leave | SystemExit) else repr(error)
