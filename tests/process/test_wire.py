@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 ECHO = """
 import socket
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo:
-    echo.bind(("", 7))
+    echo.bind(("", 7000))
     print("bound", flush=True)
     while True:
         echo.sendto(*echo.recvfrom(100))
@@ -36,7 +36,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo:
 SEND = """
 import socket, sys, threading, time
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-    client.connect((sys.argv[1], 7))
+    client.connect((sys.argv[1], 7000))
     client.settimeout(5)
     sent = []
     def send():
