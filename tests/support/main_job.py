@@ -24,6 +24,9 @@ SLOW_SHOTS = (
     Shot(path="/stream?seconds=2"),
     Shot(method="POST", path="/upload", body=(b"x" * 10_000,) * 5, pause=0.4),
 )
+# A gevent worker closes a connection from which it could not read a request within that time, be there one or
+# not: its own 2 s are short on a busy machine, with or without a deploy.
+PATIENT = "keepalive = 10\n"
 
 
 @contextlib.contextmanager
@@ -80,6 +83,7 @@ def demand_clean(receipt: dict[str, Any]) -> None:
 def main_job(folder: Path, server: str, *, deploys: int, rollbacks: int = 0, way: Way = NEAR) -> None:
     """The whole job, and all of its witnesses."""
     make_app(folder, version="v1", interface=SERVERS[server].interface)
+    (folder / "gunicorn.conf.py").write_text(PATIENT)
     configure(folder, ready_timeout="60s", linger="1s", keep=rollbacks + 2, **SERVERS[server].job)
     with serving(folder, way=way) as site:
         with mixed_traffic(site) as (quick, slow):
