@@ -234,9 +234,10 @@ class Gated:
 
 
 def _is_endless(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(
-        value.startswith(b"text/event-stream") for name, value in headers if name.lower() == b"content-type"
-    )
+    for name, value in headers:  # in every answer of the app's: `any` would cost twice as much
+        if value.startswith(b"text/event-stream") and name.lower() == b"content-type":
+            return True
+    return False
 
 
 def _last_chunk(send: Send) -> Callable[[], Awaitable[None]]:

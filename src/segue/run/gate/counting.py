@@ -46,8 +46,8 @@ class Counters:
         slot = self._slot()
         self.cells[slot + FINISHED] += 1
         if since is not None:
-            microseconds = (time.perf_counter_ns() - since) // 1000
-            self.cells[slot + LATENCY + min(microseconds.bit_length(), BUCKETS - 1)] += 1
+            bits = ((time.perf_counter_ns() - since) // 1000).bit_length()
+            self.cells[slot + LATENCY + (bits if bits < BUCKETS else BUCKETS - 1)] += 1
         if failed:
             self.cells[slot + ERRORS] += 1
 

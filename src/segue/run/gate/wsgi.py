@@ -38,17 +38,20 @@ def wrap(app: Application, streams: Streams) -> Application:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal endless
-            endless = any(
-                value.startswith("text/event-stream")
-                for name, value in headers
-                if name.lower() == "content-type"
-            )
+            endless = _is_endless(headers)
             return start_response(status, [*headers, *ours], exc_info)
 
         body = app(environ, start)
         return Stream(body, streams) if endless else body
 
     return answer
+
+
+def _is_endless(headers: list[tuple[str, str]]) -> bool:
+    for name, value in headers:  # in every answer of the app's: `any` would cost twice as much
+        if value.startswith("text/event-stream") and name.lower() == "content-type":
+            return True
+    return False
 
 
 class Streams:
