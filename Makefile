@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS ?= 2
 
-.PHONY: demo test smoke check soak lock clean setup
+.PHONY: demo test smoke check soak bench-wrapper mutation lock clean setup
 setup: .venv/.ready
 
 $(UV):
@@ -37,6 +37,18 @@ soak: setup
 	@$(BIN)/python -m pytest -m soak
 	@SEGUE_FUZZ=long $(BIN)/python -m pytest -n $(JOBS) tests/fuzz
 
+# five minutes, on a machine that does nothing else; writes docs/benchmarks/wrapper.md
+bench-wrapper: setup
+	@$(BIN)/python -m benchmarks.wrapper
+
+# half an hour at most; what it found last, and why it stays, is told in docs/mutation.md
+mutation: setup
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-mutation
+	@$(UV) pip install --quiet --python .venv-mutation/bin/python --requirements requirements.lock --group mutation
+	@rm -rf mutants
+	@nice -n 19 .venv-mutation/bin/mutmut run
+	@.venv-mutation/bin/mutmut results
+
 check: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -47,4 +59,4 @@ lock: | $(UV)
 	@$(UV) pip compile --quiet --universal --generate-hashes --group dev --no-header pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-mutation mutants .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
