@@ -235,7 +235,7 @@ class Gated:
 
 def _is_endless(headers: list[tuple[bytes, bytes]]) -> bool:
     for name, value in headers:  # in every answer of the app's: `any` would cost twice as much
-        if value.startswith(b"text/event-stream") and name.lower() == b"content-type":
+        if name.lower() == b"content-type" and value.startswith(b"text/event-stream"):
             return True
     return False
 

@@ -49,7 +49,7 @@ def wrap(app: Application, streams: Streams) -> Application:
 
 def _is_endless(headers: list[tuple[str, str]]) -> bool:
     for name, value in headers:  # in every answer of the app's: `any` would cost twice as much
-        if value.startswith("text/event-stream") and name.lower() == "content-type":
+        if name.lower() == "content-type" and value.startswith("text/event-stream"):
             return True
     return False
 
