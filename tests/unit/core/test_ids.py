@@ -1,12 +1,20 @@
 """Names of releases and generations."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.core.ids import generation_id, is_generation_id, is_release_id, new_release_id, release_of
+from segue.core.ids import (
+    generation_id,
+    generation_number,
+    is_generation_id,
+    is_release_id,
+    new_release_id,
+    release_of,
+)
 
 NOW = datetime(2026, 11, 21, 1, 34, 55, tzinfo=UTC)
 times = st.datetimes(datetime(2000, 1, 1), datetime(9998, 1, 1)).map(lambda time: time.replace(tzinfo=UTC))  # noqa: DTZ001
@@ -28,7 +36,7 @@ def test_every_name_made_is_one_that_is_known_again(
     assert is_release_id(release)
     assert not is_generation_id(release)
     assert is_generation_id(generation)
-    assert release_of(generation) == release
+    assert (release_of(generation), generation_number(generation)) == (release, number)
 
 
 @given(times, times, revisions, revisions)
@@ -42,8 +50,9 @@ def test_names_sort_by_time(one: datetime, other: datetime, first: str, second: 
 def test_a_start_is_numbered_from_one_in_plain_digits(number: str) -> None:
     name = f"20261121T013455-8c1f2e9{number}"
     assert not is_generation_id(name)
-    with pytest.raises(ValueError, match="no generation's id"):
-        release_of(name)
+    for part_of in (release_of, generation_number):
+        with pytest.raises(ValueError, match=re.escape(f"{name!r} is no generation's id")):
+            part_of(name)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,10 @@ def test_a_key_of_many_lines_is_hidden_line_by_line() -> None:
 def test_errors_and_events_keep_their_names_and_ids() -> None:
     secrets = Secrets({"TOKEN": "20261121"})
     error = secrets.hide_in_error(Failed("check", "at 20261121", evidence="20261121", hint="20261121"))
-    assert (error.exit_code, error.message, error.evidence, error.hint) == (1, f"at {HIDDEN}", HIDDEN, HIDDEN)
+    assert error.exit_code == 1
+    assert error.as_dict() == {
+        "kind": "check", "message": f"at {HIDDEN}", "evidence": HIDDEN, "hint": HIDDEN,
+    }  # fmt: skip
     event = {
         "deploy": "20261121T1-a.1",
         "text": "20261121",

@@ -39,7 +39,7 @@ def test_without_anything_live_there_is_nothing_to_watch_or_drain() -> None:
 @pytest.mark.parametrize("verb", ["rollback", "restart"])
 def test_what_is_on_disk_is_started_and_not_built(verb: str) -> None:
     plan = plan_start(CONFIG, LIVE, RELEASE, 3, verb=verb)
-    assert plan.generation == f"{RELEASE}.3"
+    assert (plan.verb, plan.previous, plan.generation) == (verb, LIVE, f"{RELEASE}.3")
     assert names(plan) == ["boot", "ready", "switch", "watch", "commit", "drain", "prune"]
 
 
@@ -50,6 +50,33 @@ def test_everything_is_named_up_front_and_equal_words_make_equal_plans() -> None
     told = " ".join(step.does for step in plan.steps)
     for word in (RELEASE, f"{RELEASE}.1", LIVE, "wsgi:app", "/healthz", "7.0 s", "3 good releases"):
         assert word in told
+
+
+DOES = {
+    "build": f"copy {SOURCE.describe()} to release {RELEASE}, with its own dependencies",
+    "import": "import wsgi:app once, apart from everything, with the release's own interpreter",
+    "boot": f"start {RELEASE}.1 beside what serves; its first worker imports the app "
+    "and answers GET /healthz in its own process",
+    "ready": "wait until all its workers are ready, at most 60.0 s",
+    "switch": f"let {RELEASE}.1 accept requests",
+    "watch": "both serve: compare them for 10.0 s and 50 answers, at most 60.0 s; worse is taken back",
+    "commit": f"{RELEASE}.1 is the live generation from here on",
+    "drain": f"{LIVE} stops accepting, finishes what it holds, and leaves; cut after 7.0 s",
+    "prune": "keep 3 good releases on disk",
+}
+
+
+def test_the_dry_run_of_a_deploy_in_its_own_words() -> None:
+    assert deploy(LIVE).as_dict() == {
+        "verb": "deploy",
+        "app": "shop",
+        "target": "local",
+        "strategy": "handoff",
+        "release": RELEASE,
+        "generation": f"{RELEASE}.1",
+        "previous": LIVE,
+        "steps": [{"name": name, "does": does} for name, does in DOES.items()],
+    }
 
 
 def test_every_phase_before_the_commit_has_its_step() -> None:
