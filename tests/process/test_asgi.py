@@ -171,6 +171,35 @@ def test_what_is_not_healthy_never_serves(tmp_path: Path, server: str) -> None:
         site.deploy()
 
 
+def test_a_worker_class_of_its_own_that_knows_no_lifespan_is_held_all_the_same(tmp_path: Path) -> None:
+    folder = asgi_project(tmp_path / "project", server="gunicorn")
+    worker = "class Worker(UvicornWorker):\n    CONFIG_KWARGS = {'lifespan': 'off'}\n"
+    (folder / "worker.py").write_text(f"from uvicorn_worker import UvicornWorker\n\n{worker}")
+    (folder / "gunicorn.conf.py").write_text("worker_class = 'worker.Worker'\n")
+    with serving(folder) as site:
+        make_app(folder, version="v2", check="404")
+        assert refused(site)["message"] == "The check /healthz answered 404."
+
+
+def test_an_app_that_takes_its_servers_signal_is_told_so(tmp_path: Path) -> None:
+    folder = asgi_project(tmp_path / "project", server="uvicorn")
+    with serving(folder) as site:
+        with (folder / "wsgi.py").open("a") as file:
+            file.write("\nimport signal\nsignal.signal(signal.SIGTERM, lambda *_: None)\n")
+        assert "handler of SIGTERM" in refused(site)["evidence"]
+
+
+def test_uvicorns_own_words_count_and_its_log_is_there(tmp_path: Path) -> None:
+    folder = asgi_project(
+        tmp_path / "project", server="uvicorn", workers=None, server_args=["--workers", "3", "--reload"]
+    )
+    with serving(folder) as site:
+        booted = site.live().booted() or {}
+        assert (booted["workers"], booted["overruled"]) == (3, {"reload": "True"})
+        assert answer_of(site, "/pid")
+        assert '"GET /pid HTTP/1.1" 200' in site.live().log.read_text()
+
+
 @pytest.mark.parametrize(
     ("interface", "settings", "message"),
     [

@@ -56,9 +56,9 @@ async def check_import(run: Run) -> str:
     if found is None:
         raise _ended(run.module, status, printed)
     _judge(found, release, run.site.home.project)
-    server = choose_server(run.config, found["interface"], found["servers"], found["python"])
-    run.site.releases.update(run.plan.release, server=server, interface=found["interface"])
-    return f"{found['interface'].upper()} app, for {server.capitalize()} {found['servers'][server]}"
+    server, interface = choose_server(run.config, found["interface"], found["servers"], found["python"])
+    run.site.releases.update(run.plan.release, server=server, interface=interface)
+    return f"{interface.upper()} app, for {server.capitalize()} {found['servers'][server]}"
 
 
 def _ended(module: str, status: int, printed: str) -> Failed:

@@ -10,15 +10,28 @@ from segue.core.address import Address
 from segue.core.errors import Failed
 
 LOSSLESS_GTHREAD = (24, 0)
+# its supervisor takes what the gate's subclass gives it, and stops when a worker fails to boot
+OLDEST_UVICORN = (0, 52)
 WSGI_WORKERS = ("sync", "gthread", "gevent")
+ASGI_WORKERS = ("asgi", "uvicorn_worker.UvicornWorker")
 
 
-def choose_server(config: AppConfig, interface: str, installed: Mapping[str, str], python: str) -> str:
-    """The server that runs an app of that `interface`: the config's, else one that is `installed` beside it.
+def choose_server(
+    config: AppConfig, interface: str, installed: Mapping[str, str], python: str
+) -> tuple[str, str]:
+    """The server that runs an app, and its interface: the config's, else one that is `installed` beside it.
+
+    Args:
+        config: the config.
+        interface: what the app looks like, ``wsgi`` or ``asgi``; empty where it could be either.
+        installed: servers and their versions.
+        python: the interpreter that they are installed for.
 
     Raises:
-        Failed: it is not there, or can't run such an app.
+        Failed: it is not there, is too old, or can't run such an app.
     """
+    asked_for_asgi = config.server == "uvicorn" or config.worker_class in ASGI_WORKERS
+    interface = interface or ("asgi" if asked_for_asgi else "wsgi")
     by_itself = "uvicorn" if interface == "asgi" and "uvicorn" in installed else "gunicorn"
     server = config.server or by_itself
     if server not in installed:
@@ -28,12 +41,20 @@ def choose_server(config: AppConfig, interface: str, installed: Mapping[str, str
             evidence=f"interpreter: {python}",
             hint=f"install {server} there, or write a requirements.txt with it and the rest",
         )
-    if interface == "wsgi" and (server == "uvicorn" or config.worker_class not in (None, *WSGI_WORKERS)):
+    if server == "uvicorn" and _numbers(installed[server]) < OLDEST_UVICORN:
+        oldest = ".".join(map(str, OLDEST_UVICORN))
+        raise Failed(
+            "no_server",
+            f"Uvicorn {installed[server]} is too old to be run behind the gate.",
+            evidence=f"interpreter: {python}",
+            hint=f"install uvicorn>={oldest} there",
+        )
+    if interface == "wsgi" and asked_for_asgi:
         raise _unfit(config, server, "a WSGI app", "gunicorn with sync, gthread or gevent workers runs it")
     if interface == "asgi" and server == "gunicorn" and config.worker_class in WSGI_WORKERS:
         hint = 'set worker_class = "asgi", or server = "uvicorn"'
         raise _unfit(config, server, "an ASGI app", hint)
-    return server
+    return server, interface
 
 
 def _unfit(config: AppConfig, server: str, kind: str, hint: str) -> Failed:
@@ -58,5 +79,8 @@ def command(
 
 def loses_requests(server: str, version: str, worker_class: str) -> bool:
     """Whether this Gunicorn's gthread worker is known to drop requests when it is told to stop (up to 23)."""
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-    return (server, worker_class) == ("gunicorn", "gthread") and numbers < LOSSLESS_GTHREAD
+    return (server, worker_class) == ("gunicorn", "gthread") and _numbers(version) < LOSSLESS_GTHREAD
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import sys
 import threading
 import traceback
@@ -126,9 +127,11 @@ class Gated:
         try:
             await self._lifespan.start()
         except StartupFailed as error:
-            if not files.there("go"):
-                files.refuse("startup", str(error) or "it gave no reason")
-            raise Leave from error
+            if files.there("go"):
+                # not as a worker that failed to boot: for that, its master would stop all the others as well
+                traceback.print_exc()
+                os._exit(1)
+            files.refuse("startup", str(error) or "it gave no reason")
         await _hold_aside(self._app, state, pause, turn)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,6 +152,7 @@ class Gated:
             if self.opening is not None:
                 await self.opening(state)
         except BaseException as error:  # noqa: BLE001 - see below
+            self._counters.goodbye()
             # said, not raised: a server takes what raises for an app without lifespan, and would serve it
             message = (
                 "told to leave before it served" if isinstance(error, Leave | SystemExit) else repr(error)
@@ -163,6 +167,7 @@ class Gated:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
         since: int | None = self._counters.begin()
         status, stream = 0, None
 
@@ -175,7 +180,7 @@ class Gated:
                     headers.append((b"connection", b"close"))
                 message = {**message, "headers": headers}
                 if _is_endless(headers):
-                    since, stream = None, self.leaving.opened(_last_chunk(send))
+                    since, stream = None, self.leaving.opened(task, _last_chunk(send))
             if stream is None:
                 await send(message)
             else:
@@ -198,6 +203,7 @@ class Gated:
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A WebSocket."""
+        task = asyncio.current_task()
         self._counters.begin()
         stream: Stream | None = None
 
@@ -205,7 +211,7 @@ class Gated:
             nonlocal stream
             if message["type"] == "websocket.accept":
                 message = {**message, "headers": [*message.get("headers", ()), *self._ours]}
-                stream = self.leaving.opened(_going_away(send))
+                stream = self.leaving.opened(task, _going_away(send))
             if stream is None:
                 await send(message)
             else:

@@ -73,6 +73,9 @@ def _shared_memory(path: str, size: int) -> mmap.mmap:
     with contextlib.suppress(OSError), open(path, "w+b") as file:
         os.posix_fallocate(file.fileno(), 0, size)
         return mmap.mmap(file.fileno(), size)
+    # an empty one would say that this worker crashed
+    with contextlib.suppress(OSError):
+        os.unlink(path)
     return mmap.mmap(-1, size)
 
 

@@ -34,8 +34,9 @@ def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
     worker.asgi = gated = Gated(worker.asgi, counted)
     gated.opening = None
     gated.leaving = Leaving(lambda: worker.servers, lambda: _stop(worker, protocols))
-    loop.run_until_complete(gated.open(worker.state, pausing(alive), turn))
-    gated.left, worker.max_requests = worker.max_requests % sys.maxsize, sys.maxsize
+    loop.run_until_complete(gated.open(worker.state, pausing(worker.ppid, alive), turn))
+    if files.start()["wrap"]:
+        gated.left, worker.max_requests = worker.max_requests % sys.maxsize, sys.maxsize
     loop.remove_signal_handler(signal.SIGTERM)
     gated.leaving.on_term(loop)
     worker.segue_listening = loop.create_task(_listen_again(worker))

@@ -94,10 +94,9 @@ def post_fork(server: Any, worker: Any) -> None:
     """In a worker, before it imports the app."""
     THEIRS["post_fork"](server, worker)
     # Gunicorn installs the worker's own handlers only later; until then the master's would swallow TERM
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with _leaving_if_told():
-        TURN.append(wait_for_first(pausing(lambda: worker.notify() or True)))
-    signal.signal(signal.SIGTERM, before)
+        TURN.append(wait_for_first(pausing(worker.ppid, lambda: worker.notify() or True)))
     faulthandler.dump_traceback_later(files.time_left())
 
 
@@ -119,7 +118,9 @@ def _serve_behind_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> 
     elif "uvicorn_worker._workers" in modules:
         from . import uvicorn_server  # noqa: PLC0415 - see above
 
-        worker.wsgi = uvicorn_server.behind_gate(worker.wsgi, counted, turn, worker.notify)
+        # the hold is there, whatever a class of the user's own says
+        worker.config.lifespan = "on"
+        worker.wsgi = uvicorn_server.behind_gate(worker.wsgi, counted, turn, worker.ppid, worker.notify)
     else:
         if START["wrap"]:
             COUNTING.append(gunicorn_wsgi.Counting(counted))

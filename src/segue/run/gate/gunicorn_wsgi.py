@@ -42,7 +42,7 @@ def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
         return bool(worker.alive)
 
     _linger(worker)
-    hold(lambda: _ask(worker, alive), pausing(alive), turn)
+    hold(lambda: _ask(worker, alive), pausing(worker.ppid, alive), turn)
     if files.start()["wrap"]:
         worker.wsgi = wsgi.wrap(worker.wsgi, wsgi.Streams(lambda: not worker.alive, counted))
 
@@ -62,7 +62,7 @@ def _ask(worker: Any, alive: Any) -> Answer:
     pool = getattr(worker, "tpool", None)
     if pool is None:
         return timed()
-    future, pause = pool.submit(timed), pausing(alive)
+    future, pause = pool.submit(timed), pausing(worker.ppid, alive)
     while not future.done():
         pause()
     answer: Answer = future.result()

@@ -20,12 +20,11 @@ class Leave(Exception):
     """This worker is to leave before it has served."""
 
 
-def pausing(alive: Callable[[], bool]) -> Pause:
+def pausing(master: int, alive: Callable[[], bool]) -> Pause:
     """A function that waits for a moment; `alive` is what the worker's server asks for meanwhile.
 
-    That function raises `Leave` when this worker was told to leave or lost its master.
+    That function raises `Leave` when this worker was told to leave, or lost its `master`.
     """
-    master = os.getppid()
 
     def pause() -> None:
         if not alive() or files.there("no") or os.getppid() != master:

@@ -43,11 +43,11 @@ class Stream:
         ended: whether the app is done with it.
     """
 
-    def __init__(self, last_word: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, task: asyncio.Task[Any] | None, last_word: Callable[[], Awaitable[None]]) -> None:
         self.over = False
         self.ended = asyncio.Event()
         self._last_word = last_word
-        self._task = asyncio.current_task()
+        self._task = task
         self._sending = asyncio.Lock()
 
     async def send(self, send: Callable[[Any], Awaitable[None]], message: Any) -> None:
@@ -60,12 +60,16 @@ class Stream:
         """At the time `end` say the last word, and end the app's side of it."""
         if await self._ends_within(end - time.monotonic()):
             return
-        async with self._sending:
-            self.over = True
-            with contextlib.suppress(Exception):  # the client went away meanwhile
-                await self._last_word()
+        self.over = True
+        # the client went away, or reads nothing of what it was sent before
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._say_last_word(), GRACE)
         if not await self._ends_within(GRACE) and self._task is not None:
             self._task.cancel()
+
+    async def _say_last_word(self) -> None:
+        async with self._sending:
+            await self._last_word()
 
     async def _ends_within(self, seconds: float) -> bool:
         try:
@@ -89,9 +93,9 @@ class Leaving:
         self._stop = stop
         self._open: dict[Stream, None] = {}
 
-    def opened(self, last_word: Callable[[], Awaitable[None]]) -> Stream:
-        """A stream that begins in the current task."""
-        stream = Stream(last_word)
+    def opened(self, task: asyncio.Task[Any] | None, last_word: Callable[[], Awaitable[None]]) -> Stream:
+        """A stream of the app that runs in `task`."""
+        stream = Stream(task, last_word)
         self._open[stream] = None
         return stream
 
@@ -111,13 +115,21 @@ class Leaving:
         signal.signal(signal.SIGTERM, lambda _number, _frame: loop.call_soon_threadsafe(self.begin))
 
     async def _leave(self, *, hurried: bool) -> None:
-        began = time.monotonic()
+        began, closed = time.monotonic(), set[Stream]()
         try:
-            await stop_accepting(list(self._servers()))
+            await stop_accepting(await self._listening())
             await asyncio.sleep(files.start()["linger"])
-            while streams := list(self._open):
+            # each of them once: one that an app does not let go of must not keep the rest
+            while streams := [stream for stream in self._open if stream not in closed]:
                 ends = [began] * len(streams) if hurried else closing_times(began, len(streams))
                 closing = (stream.close_at(end) for stream, end in zip(streams, ends, strict=True))
                 await asyncio.gather(*closing)
+                closed.update(streams)
         finally:
             self._stop()
+
+    async def _listening(self) -> list[Any]:
+        """The servers; a worker that was let go a moment ago may not listen yet."""
+        while not (servers := list(self._servers())):
+            await asyncio.sleep(files.POLL)
+        return servers

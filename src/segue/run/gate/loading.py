@@ -12,7 +12,7 @@ import importlib
 import inspect
 from typing import Any
 
-ASGI_PARAMETERS = 3
+WSGI_PARAMETERS, ASGI_PARAMETERS = 2, 3
 
 
 class NoApp(Exception):
@@ -61,7 +61,7 @@ def _call(factory: Any, call: ast.Call, text: str) -> Any:
 
 
 def interface_of(app: Any) -> str:
-    """`asgi` or `wsgi`: by whether a call is a coroutine, else by how many arguments it takes."""
+    """`asgi` or `wsgi`: by whether a call is a coroutine, else by how many arguments it takes; else empty."""
     while isinstance(app, functools.partial):
         app = app.func
     if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None)):  # noqa: B004 - its kind is the question
@@ -69,6 +69,7 @@ def interface_of(app: Any) -> str:
     try:
         parameters = inspect.signature(app).parameters.values()
     except (TypeError, ValueError):
-        return "wsgi"
-    needed = [one for one in parameters if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
-    return "asgi" if len(needed) == ASGI_PARAMETERS else "wsgi"
+        return ""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [one for one in parameters if one.default is one.empty and one.kind in positional]
+    return {WSGI_PARAMETERS: "wsgi", ASGI_PARAMETERS: "asgi"}.get(len(needed), "")

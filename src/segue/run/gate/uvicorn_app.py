@@ -13,10 +13,13 @@ from .holding import Leave, pausing, wait_for_first
 from .loading import load
 from .uvicorn_server import behind_gate
 
+# before the import, which may outlast it
+MASTER = os.getppid()
+
 
 def _load() -> Gated:
     try:
-        turn = wait_for_first(pausing(lambda: True))
+        turn = wait_for_first(pausing(MASTER, lambda: True))
     except Leave:
         os._exit(3)
     faulthandler.dump_traceback_later(files.time_left())
@@ -27,7 +30,7 @@ def _load() -> Gated:
             raise
         files.refuse("boot", "".join(traceback.format_exception(error)))
     faulthandler.cancel_dump_traceback_later()
-    return behind_gate(loaded, counters(threads=1), turn, lambda: None)
+    return behind_gate(loaded, counters(threads=1), turn, MASTER, lambda: None)
 
 
 app = _load()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
+import math
 import socket
 import time
 from collections.abc import Callable
@@ -19,9 +19,10 @@ from . import files
 from .counting import account_for
 
 DEFAULT_WORKERS = 2
+HEALTHCHECK = 5
 LISTENER = 3
 OWNED = (
-    "host", "port", "uds", "fd", "workers", "reload", "app_dir", "factory", "lifespan", "interface",
+    "host", "port", "uds", "fd", "reload", "app_dir", "factory", "lifespan", "interface",
     "timeout_graceful_shutdown",
 )  # fmt: skip
 
@@ -57,10 +58,9 @@ class Supervisor(Multiprocess):
 def serve(arguments: list[str]) -> None:
     """Run Uvicorn until it is told to stop; `arguments` are what its own command line would take."""
     given, overruled = _settings(arguments)
-    workers = files.start()["settings"].get("workers") or int(
-        os.environ.get("WEB_CONCURRENCY", DEFAULT_WORKERS)
-    )
-    drain = max(1, round(files.start()["drain_timeout"]))
+    start = files.start()
+    workers = start["settings"].get("workers") or given.get("workers") or DEFAULT_WORKERS
+    drain = max(1, round(start["drain_timeout"]))
     ours = {"workers": workers, "lifespan": "on", "interface": "asgi3", "timeout_graceful_shutdown": drain}
     config = uvicorn.Config(f"{__package__}.uvicorn_app:app", **{**given, **ours})
     booted = {"workers": workers, "threads": 1, "preload_app": False, "worker_class": "uvicorn"}
@@ -78,12 +78,16 @@ def _settings(arguments: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
     except click.ClickException as error:
         files.refuse("server_args", error.format_message())
     known = inspect.signature(uvicorn.Config).parameters.keys() - {"app", *OWNED}
-    given = {name: value for name, value in context.params.items() if name in known}
-    given["headers"] = [tuple(header.split(":", 1)) for header in given.get("headers") or ()]
     asked = {
-        name: repr(context.params.get(name))
-        for name in OWNED
+        name: value
+        for name, value in context.params.items()
         if context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
     }
-    asked.pop("workers", None)
-    return given, asked
+    given = {name: value for name, value in asked.items() if name in known}
+    if "headers" in given:
+        given["headers"] = [tuple(header.split(":", 1)) for header in given["headers"]]
+    # while an import holds the interpreter, a worker can't say that it is alive
+    given.setdefault(
+        "timeout_worker_healthcheck", max(HEALTHCHECK, math.ceil(files.start()["ready_timeout"]))
+    )
+    return given, {name: repr(asked[name]) for name in OWNED if name in asked}

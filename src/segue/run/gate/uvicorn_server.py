@@ -7,13 +7,16 @@ import signal
 from collections.abc import Callable
 from typing import IO, Any
 
+from . import files
 from .asgi import App, Gated
 from .counting import Counters
 from .holding import pausing
 from .leaving import Leaving
 
 
-def behind_gate(app: App, counted: Counters, turn: IO[str] | None, beat: Callable[[], None]) -> Gated:
+def behind_gate(
+    app: App, counted: Counters, turn: IO[str] | None, master: int, beat: Callable[[], None]
+) -> Gated:
     """`app`, which holds when the server asks for its startup, and leaves gently on TERM.
 
     Uvicorn closes connections that are kept alive as soon as it stops, and answers none of the requests that
@@ -23,14 +26,13 @@ def behind_gate(app: App, counted: Counters, turn: IO[str] | None, beat: Callabl
         app: the app.
         counted: this worker's counters.
         turn: what `wait_for_first` gave.
+        master: the process whose end is the end of this worker's hold.
         beat: called every moment while it holds.
     """
     gated = Gated(app, counted)
 
     async def opening(state: dict[str, Any]) -> None:
-        # its handler of TERM is a method of the server, which is nowhere else to be had
-        theirs: Any = signal.getsignal(signal.SIGTERM)
-        server = theirs.__self__
+        theirs, server = _server()
 
         def alive() -> bool:
             beat()
@@ -40,17 +42,28 @@ def behind_gate(app: App, counted: Counters, turn: IO[str] | None, beat: Callabl
             lambda: getattr(server, "servers", ()),
             lambda: theirs(signal.SIGTERM, None),
         )
-        await gated.open(state, pausing(alive), turn)
         gated.left = _take_limit(server)
+        await gated.open(state, pausing(master, alive), turn)
         gated.leaving.on_term(asyncio.get_running_loop())
 
     gated.opening = opening
     return gated
 
 
+def _server() -> tuple[Any, Any]:
+    """Uvicorn's handler of TERM, and the server that it is a method of: there is no other way to it."""
+    handler: Any = signal.getsignal(signal.SIGTERM)
+    server = getattr(handler, "__self__", None)
+    if not hasattr(server, "should_exit"):
+        files.refuse("startup", "the app put a handler of SIGTERM in the place of its server's")
+    return handler, server
+
+
 def _take_limit(server: Any) -> int:
     """After how many requests the worker is to be recycled: Uvicorn would do it without lingering."""
-    limit: int | None = server.limit_max_requests
+    if not files.start()["wrap"]:
+        return 0
+    limit: int | None = getattr(server, "limit_max_requests", server.config.limit_max_requests)
     server.config.limit_max_requests = None
     vars(server).pop("limit_max_requests", None)
     return limit or 0
