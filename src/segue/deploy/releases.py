@@ -124,7 +124,11 @@ class Releases:
                 evidence=self._listed(),
                 hint="`segue rollback --to RELEASE` takes any of `segue releases` that was built",
             )
-        return max(good, key=lambda release: (self.read(release).get("live_at") or "", release))
+        before = None if record.previous is None else release_of(record.previous)
+        # the clock may have jumped since; the record knows the last one without it
+        return max(
+            good, key=lambda release: (release == before, self.read(release).get("live_at") or "", release)
+        )
 
     def _wished(self, wish: str, live: str | None) -> str:
         known = self.home.releases()

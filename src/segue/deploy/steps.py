@@ -150,11 +150,11 @@ async def commit(run: Run) -> str:
 async def drain(run: Run) -> str:
     """The old generation finishes what it holds, and leaves."""
     old = None if run.plan.previous is None else run.site.generation(run.plan.previous)
-    began, before = run.site.clock.now(), Counts() if old is None else old.counts()
+    before, crashed = (Counts(), []) if old is None else (old.counts(), old.crashes())
     await apply_record(run.record, run.site.processes)
     if old is None:
         return ""
-    run.cut = sum(crash["held"] for crash in old.crashes() if crash["at"] >= began)
+    run.cut = sum(crash["held"] for crash in old.crashes() if crash not in crashed)
     run.drained = (old.counts() - before).drained
     told = {"drained": run.drained, "cut": run.cut}
     return ", ".join(f"{number} {what}" for what, number in told.items() if number)
