@@ -26,7 +26,7 @@ async def execute(run: Run) -> Receipt:
     error = await _carry_out(run)
     run.can_be_cancelled = False
     stranded = await _come_to_rest(run)
-    traffic = await run.measurement.end() if run.measurement else None
+    traffic = await _measured(run)
     receipt = _receipt(run, stranded or error, traffic, started_at, run.site.clock.monotonic() - began)
     _settle(run, receipt)
     run.say(
@@ -60,6 +60,14 @@ async def _measure(run: Run) -> None:
     if run.plan.previous is not None:
         file = run.site.home.probe(run.plan.generation)
         run.measurement = await Measurement.begin(run.config, run.site.address, file)
+
+
+async def _measured(run: Run) -> dict[str, Any] | None:
+    try:
+        return await run.measurement.end() if run.measurement else None
+    except OSError as failure:
+        run.note(f"what the probe measured could not be read: {failure}")
+        return None
 
 
 def _interrupted(run: Run) -> Interrupted:
@@ -99,19 +107,28 @@ async def _come_to_rest(run: Run) -> SegueError | None:
     try:
         await apply_record(run.record.settle(), run.site.processes)
     except (SegueError, OSError) as failure:
-        stranded = Stranded(
-            "stranded",
-            f"The deploy could not be taken back: {failure}",
-            evidence=getattr(failure, "evidence", ""),
-            hint="look at `segue status` now; `segue recover` tries again",
-        )
-        stranded = run.site.secrets().hide_in_error(stranded)
+        stranded = _not_at_rest(run, failure)
     try:
         if not run.committed:
             _judge_release(run)
     except (OSError, ValueError) as failure:
         run.note(f"the state of {run.plan.release} could not be written: {failure}")
     return stranded
+
+
+def _not_at_rest(run: Run, failure: Exception) -> SegueError | None:
+    """The keeper tries again; after the commit that is a note, for the new release serves."""
+    run.at_rest = False
+    if run.committed:
+        run.note(f"not at rest yet after the commit: {failure}")
+        return None
+    stranded = Stranded(
+        "stranded",
+        f"The deploy could not be taken back: {failure}",
+        evidence=getattr(failure, "evidence", ""),
+        hint="look at `segue status` now; the keeper tries again, and `segue recover` does so at once",
+    )
+    return run.site.secrets().hide_in_error(stranded)
 
 
 def _settle(run: Run, receipt: Receipt) -> None:
@@ -125,6 +142,7 @@ def _settle(run: Run, receipt: Receipt) -> None:
     try:
         run.write(settled)
     except OSError as failure:
+        run.at_rest = False
         run.note(f"the record could not be written, and says {run.record.phase.value} still: {failure}")
 
 
@@ -141,12 +159,12 @@ def _judge_release(run: Run) -> None:
 def _receipt(
     run: Run, error: SegueError | None, traffic: dict[str, Any] | None, started_at: str, seconds: float
 ) -> Receipt:
+    held_by_crashed = _held_by_crashed(run)
     skipped = [step.name for step in run.plan.steps][len(run.steps) :]
     steps = [
         *run.steps,
         *({"name": name, "status": "skipped", "seconds": 0.0, "detail": ""} for name in skipped),
     ]
-    crashes = run.candidate.crashes() if run.candidate.folder.exists() else []
     return Receipt(
         plan=run.plan,
         by=run.by,
@@ -156,8 +174,17 @@ def _receipt(
         notes=tuple(run.notes),
         watched=run.watched,
         traffic=traffic,
-        held_by_crashed=sum(crash["held"] for crash in crashes),
+        held_by_crashed=held_by_crashed,
         drained=run.drained,
         cut=run.cut,
         error=error,
     )
+
+
+def _held_by_crashed(run: Run) -> int:
+    try:
+        crashes = run.candidate.crashes() if run.candidate.folder.exists() else []
+    except OSError as failure:
+        run.note(f"nobody knows what crashed workers held: {failure}")
+        return 0
+    return sum(crash["held"] for crash in crashes)

@@ -88,6 +88,7 @@ class Run:
         cut: requests that outlasted the drain.
         measurement: the probe, while it runs and after.
         can_be_cancelled: whether it can still be taken back by a wish.
+        at_rest: whether, at its end, the machine matches the record, and the record could be written.
     """
 
     plan: Plan
@@ -104,6 +105,7 @@ class Run:
     cut: int = 0
     measurement: Measurement | None = None
     can_be_cancelled: bool = True
+    at_rest: bool = True
 
     @property
     def committed(self) -> bool:

@@ -28,6 +28,7 @@ from segue.disk.lock import hold
 from segue.disk.processes import myself
 from segue.embedded import protocol
 from segue.embedded.clock import SystemClock
+from segue.embedded.later import until_done
 from segue.embedded.listener import BACKLOG
 from segue.embedded.masters import Masters
 from segue.embedded.prepare import prepare
@@ -76,6 +77,7 @@ class Keeper:
         self._followers: list[Asker] = []
         self._run: Run | None = None
         self._deploying: asyncio.Task[Receipt] | None = None
+        self._settling: asyncio.Task[None] | None = None
 
     # life
 
@@ -238,6 +240,15 @@ class Keeper:
             async with self._turn:
                 await self._rest(self.home.read_record().settle())
 
+    async def _settled(self, receipt: Receipt) -> bool:
+        """Whether a deploy that could not come to rest has now, and its receipt is written."""
+        async with self._turn:
+            if self._leaving:
+                return True
+            write_json(self.home.receipt(receipt.plan.generation), receipt.as_dict())
+            _, _, error = await self._recover()
+        return error is None
+
     def _note(self, text: str) -> None:
         self._say({"at": self.site.timestamp(), "event": "note", "text": text})
 
@@ -289,10 +300,13 @@ class Keeper:
         self._followers.append(asker)
         self._deploying = asyncio.create_task(execute(run))
         try:
-            return await asyncio.shield(self._deploying)
+            receipt = await asyncio.shield(self._deploying)
         finally:
             self._followers.remove(asker)
             self._run = self._deploying = None
+        if not run.at_rest:
+            self._settling = asyncio.create_task(until_done(lambda: self._settled(receipt)))
+        return receipt
 
     @contextlib.asynccontextmanager
     async def _my_turn(self, asker: Asker) -> Any:

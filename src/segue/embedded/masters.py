@@ -164,7 +164,9 @@ def _drain_timeout(generation: Generation) -> float:
 
 
 async def _end(generation: Generation, word: str, limit: float) -> None:
-    generation.tell(word)
+    # with a full disk the signal alone has to do, and the deadline
+    with contextlib.suppress(OSError):
+        generation.tell(word)
     master = generation.master()
     await _leave(lambda: _left(generation), limit)
     # one that ended by itself was waited for by nobody

@@ -93,15 +93,18 @@ def account_for(pid: int | None, *, aborted: bool = False) -> None:
         pid: the worker.
         aborted: whether its server ended it because it hung: whatever it said, that was no goodbye.
     """
+    # a full disk may cost the account, never the master
+    with contextlib.suppress(OSError):
+        _account(pid, aborted=aborted)
+
+
+def _account(pid: int | None, *, aborted: bool) -> None:
     path = files.path(f"counters.{pid}")
-    if not os.path.exists(path):
-        return
     sums = totals(path)
     if aborted or not sums[GOODBYE]:
         files.write(f"crashed.{pid}", {"held": sums[STARTED] - sums[FINISHED], "at": time.time()})
     _fold(path, sums)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(files.path(f"ready.{pid}"))
+    os.unlink(files.path(f"ready.{pid}"))
 
 
 def _fold(path: str, sums: list[int]) -> None:
