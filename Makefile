@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS ?= 2
 
-.PHONY: demo test smoke check soak bench-wrapper mutation lock clean setup
+.PHONY: demo test smoke check soak torture bench-wrapper mutation lock clean setup
 setup: .venv/.ready
 
 $(UV):
@@ -34,7 +34,7 @@ smoke: setup
 	  tests/process/test_bad_sources.py
 
 soak: setup
-	@$(BIN)/python -m pytest -m soak
+	@$(BIN)/python -m pytest -m "soak and not torture"
 	@SEGUE_FUZZ=long $(BIN)/python -m pytest -n $(JOBS) tests/fuzz
 
 # five minutes, on a machine that does nothing else; writes docs/benchmarks/wrapper.md
@@ -48,6 +48,10 @@ mutation: setup
 	@rm -rf mutants
 	@nice -n 19 .venv-mutation/bin/mutmut run
 	@.venv-mutation/bin/mutmut results
+
+# everybody's death at every phase, and all that a machine may refuse; the same lots for the same SEED
+torture: setup
+	@$(BIN)/python -m pytest -n $(JOBS) -m torture --page docs/torture.md
 
 check: setup
 	@$(BIN)/ruff check .

@@ -4,91 +4,119 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
-from tests.support import deaths
-from tests.support.apps import make_app
-from tests.support.deaths import Deploy, Row, demand_rest
-from tests.support.site import Site, configure, serving, traffic
+from tests.support import deaths, torture, victims
+from tests.support.deaths import Deploy, demand_rest
+from tests.support.site import Site, traffic, until
+from tests.support.torture import HELD, Tell
+from tests.support.victims import Row
 
-THREADS = {"sync": 1, "gthread": 4}
-
-# the rest of the table is for `make soak`
-TELLING = [
-    Row(victim, phase)
-    for victim, phases in {
-        "controller": ("build", "import", "boot", "ready", "switch", "watch", "commit", "drain", "prune"),
+# what CI runs, and twelve others by lot; the rest is for `make torture`
+TELLING = {
+    "sync": {
+        "controller": deaths.PHASES,
         "asker": ("boot", "drain"),
         "ctrl_c": ("boot", "watch", "drain"),
         "candidate_master": ("boot", "watch", "drain"),
         "candidate_worker": ("ready", "watch"),
         "live_master": ("boot", "watch", "drain"),
         "live_worker": ("watch",),
-    }.items()
+    },
+    "uvicorn": {
+        "controller": ("boot", "watch", "drain"),
+        "candidate_master": ("boot", "watch"),
+        "candidate_worker": ("ready", "watch"),
+        "live_master": ("boot", "watch", "drain"),
+        "live_worker": ("watch",),
+    },
+}
+ALWAYS = [
+    Row(server, victim, phase)
+    for server, whom in TELLING.items()
+    for victim, phases in whom.items()
     for phase in phases
 ]
+BY_LOT = 12
+
+
+Keep = Callable[[str], Site]
 
 
 @pytest.fixture(scope="module")
-def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One keeper for all rows with the same kind of worker: each leaves it at rest."""
-    folder = tmp_path_factory.mktemp("deaths") / "project"
-    make_app(folder, version="quick")
-    configure(folder, threads=THREADS[request.param], workers=2)
-    with serving(folder) as site:
+def keep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keep]:
+    """One keeper for all rows in a row with the same server: each leaves it at rest."""
+    with ExitStack() as stack:
+        kept: dict[str, Site] = {}
+
+        def site(server: str) -> Site:
+            if server not in kept:
+                stack.close()
+                kept.clear()
+                kept[server] = stack.enter_context(
+                    victims.served(tmp_path_factory.mktemp("deaths") / "project", server)
+                )
+            return kept[server]
+
         yield site
 
 
-@pytest.mark.parametrize("kept", ["sync"], indirect=True, scope="module")
-@pytest.mark.parametrize("row", TELLING, ids=str)
-def test_death(kept: Site, row: Row) -> None:
-    survive(kept, row, threads=THREADS["sync"])
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("kept", list(THREADS), indirect=True, scope="module")
-@pytest.mark.parametrize("row", deaths.ROWS, ids=str)
-def test_every_death(kept: Site, row: Row, request: pytest.FixtureRequest) -> None:
-    survive(kept, row, threads=THREADS[request.node.callspec.params["kept"]])
-
-
-def survive(site: Site, row: Row, *, threads: int) -> None:
-    """One row of the table."""
-    deaths.long_phases(site, threads=threads)
-    with traffic(f"{site.url}/") as load:
-        with deaths.deploying(site) as deploy, deaths.held_by_live(deploy, row) as request:
+@pytest.mark.torture
+@pytest.mark.parametrize("row", torture.rows(victims.ROWS, ALWAYS, BY_LOT))
+def test_death(keep: Keep, row: Row, tell: Tell) -> None:
+    told, kept = tell(row.server, victims.deed(row), row.phase), keep(row.server)
+    settings = victims.settings(row.server)
+    deaths.long_phases(kept, **settings)
+    with traffic(f"{kept.url}/", rate=torture.RATE) as load:
+        with deaths.deploying(kept) as deploy, deaths.held_by_live(deploy, row.phase) as request:
             deploy.in_phase(row.phase)
-            victim = deaths.VICTIMS[row.victim](deploy)
-            could_hold = deaths.could_hold(row, victim, threads=threads)
-            deaths.kill(row, victim)
+            victim = victims.VICTIMS[row.victim](deploy)
+            could_hold = victims.could_hold(row, victim)
+            victims.kill(row, victim)
             out, err = deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
-            demand_rest(site)
-            demand_verdict(deploy, row, f"{out}\n{err}\n{site.keeper_log()[-3000:]}")
-            lost = 0 if deaths.answered(request) else 1
-        deaths.no_phases(site, threads=threads)
-        site.deploy()
-        assert deaths.fetch(f"{site.url}/") == "quick"
-    lost += load.lost
-    print(f"{row}: lost {lost}, could hold {could_hold}")
+            demand_rest(kept)
+            told.rest = demand_verdict(deploy, row, f"{out}\n{err}\n{kept.keeper_log()[-3000:]}")
+        deaths.no_phases(kept, **settings)
+        kept.deploy()
+        assert deaths.fetch(f"{kept.url}/") == "quick"
     assert "refused" not in load.report["failures"]
-    assert lost <= could_hold, json.dumps(load.report["samples"], indent=1)
+    told.count(load, [request], could_hold, HELD)
 
 
-def demand_verdict(deploy: Deploy, row: Row, evidence: str) -> None:
+@pytest.mark.torture
+@pytest.mark.parametrize("row", torture.rows(victims.ROWS_AT_REST, victims.ROWS_AT_REST[:3], 1))
+def test_death_at_rest(keep: Keep, row: Row, tell: Tell) -> None:
+    told, kept = tell(row.server, victims.deed(row), "at rest"), keep(row.server)
+    with traffic(f"{kept.url}/", rate=torture.RATE) as load:
+        victim = victims.AT_REST[row.victim](kept)
+        could_hold = victims.could_hold(row, victim)
+        victims.kill(row, victim)
+        until(lambda: not victim.alive(), what="its end")
+        demand_rest(kept)
+        told.rest = "the same release serves"
+        deaths.no_phases(kept, **victims.settings(row.server))
+        kept.deploy("--wait")
+    assert "refused" not in load.report["failures"]
+    told.count(load, allowed=could_hold, limit=HELD)
+
+
+def demand_verdict(deploy: Deploy, row: Row, evidence: str) -> str:
     """Committed or taken back: the asker, the record, the app and the history say the same."""
     site, committed = deploy.site, deploy.committed()
-    assert committed in deaths.verdicts(row), evidence
-    assert deploy.asker.returncode == deaths.exit_code(row, committed=committed), evidence
+    assert committed in victims.verdicts(row), evidence
+    assert deploy.asker.returncode == victims.exit_code(row, committed=committed), evidence
     assert site.home.read_record().live == (deploy.generation if committed else deploy.before)
     assert deaths.fetch(f"{site.url}/") == ("next" if committed else "quick")
     assert deaths.history(site)[deploy.generation]["ok"] == committed
+    return deaths.SERVES[committed]
 
 
-@pytest.mark.parametrize("kept", ["sync"], indirect=True, scope="module")
-def test_what_a_killed_worker_held_is_lost_and_counted(kept: Site) -> None:
-    deaths.long_phases(kept)
-    with deaths.deploying(kept) as deploy, deaths.held_by_live(deploy, Row("worker", "drain")) as request:
+def test_what_a_killed_worker_held_is_lost_and_counted(keep: Keep) -> None:
+    kept = keep("sync")
+    deaths.long_phases(kept, **victims.settings("sync"))
+    with deaths.deploying(kept) as deploy, deaths.held_by_live(deploy, "drain") as request:
         deploy.in_phase("drain")
         deaths.holder(kept.generation(deploy.before)).signal(signal.SIGKILL)
         out, _ = deploy.asker.communicate(timeout=deaths.END_TIMEOUT)

@@ -72,7 +72,7 @@ def test_a_stop_during_a_deploy_ends_it_first(site: Site, phase: str) -> None:
     deaths.long_phases(site)
     with (
         deaths.deploying(site) as deploy,
-        deaths.held_by_live(deploy, deaths.Row("keeper", phase)) as request,
+        deaths.held_by_live(deploy, phase) as request,
     ):
         deploy.in_phase(phase)
         os.kill(site.process.pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Who can die during a deploy, when, and what has to be true afterwards."""
+"""A deploy that can be met in each of its phases, and what has to be true after whatever befell it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import os
 import signal
 import subprocess
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +26,13 @@ from segue.run.counters import read_counts
 from segue.run.generation import Generation
 
 PHASES = ("build", "import", "boot", "ready", "switch", "watch", "commit", "drain", "prune")
-BEFORE_GO = ("build", "import", "boot", "ready")
 AFTER_COMMIT = ("drain", "prune")
 
 IMPORT = 0.4  # boot and ready each last as long
 WATCH = "800ms"
 OUTLASTS_COMMIT = 4.0
-END_TIMEOUT = 40.0
-
-
-@dataclass(frozen=True)
-class Row:
-    """Who dies in which phase, and of which signal."""
-
-    victim: str
-    phase: str
-
-    def __str__(self) -> str:
-        return f"{self.victim}-{self.phase}"
+END_TIMEOUT = 60.0
+SERVES = {True: "committed: the new release serves", False: "taken back: the old release serves"}
 
 
 @dataclass
@@ -68,7 +58,7 @@ class Deploy:
 
     def in_phase(self, phase: str) -> None:
         """Wait until it has come to `phase`."""
-        until(lambda: ("step", phase) in self._came_to(), what=f"phase {phase}")
+        until(lambda: ("step", phase) in self._came_to(), END_TIMEOUT, what=f"phase {phase}")
 
     def _came_to(self) -> list[tuple[str, str]]:
         return [(str(event.get("event")), str(event.get("name"))) for event in self.told()]
@@ -93,11 +83,22 @@ def deploying(site: Site, *words: str) -> Iterator[Deploy]:
 
 def workers_of(master: ProcessId | None) -> list[ProcessId]:
     """The worker processes of `master`."""
+    return [child for child in _children_of(master) if not _is_tracker(child)]
+
+
+def _children_of(master: ProcessId | None) -> list[ProcessId]:
     if master is None:
         return []
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     found = [process(pid) for pid in pids if parent_of(pid) == master.pid]
-    return [worker for worker in found if worker is not None]
+    return [child for child in found if child is not None]
+
+
+def _is_tracker(child: ProcessId) -> bool:
+    """Whether it is no worker: multiprocessing has one such process, which ends with the last worker."""
+    with contextlib.suppress(OSError):
+        return b"resource_tracker" in Path(f"/proc/{child.pid}/cmdline").read_bytes()
+    return False
 
 
 def holder(generation: Generation) -> ProcessId:
@@ -112,95 +113,6 @@ def holder(generation: Generation) -> ProcessId:
         what="a worker that holds a request",
     )
     return found
-
-
-def _controller(deploy: Deploy) -> ProcessId:
-    return deploy.site.controller()
-
-
-def _asker(deploy: Deploy) -> ProcessId:
-    found = process(deploy.asker.pid)
-    assert found is not None
-    return found
-
-
-def _master(deploy: Deploy, generation: str) -> ProcessId:
-    def running() -> ProcessId | None:
-        if not deploy.site.home.generation(generation).exists():
-            return None
-        master = deploy.site.generation(generation).master()
-        return master if master is not None and master.alive() else None
-
-    found: ProcessId = until(running, what=f"the master of {generation}")
-    return found
-
-
-def _worker(deploy: Deploy, generation: str) -> ProcessId:
-    found: ProcessId = until(
-        lambda: workers_of(_master(deploy, generation))[-1:], what=f"a worker of {generation}"
-    )[0]
-    return found
-
-
-VICTIMS: dict[str, Callable[[Deploy], ProcessId]] = {
-    "asker": _asker,
-    "ctrl_c": _asker,
-    "controller": _controller,
-    "candidate_master": lambda deploy: _master(deploy, deploy.generation),
-    "candidate_worker": lambda deploy: _worker(deploy, deploy.generation),
-    "live_master": lambda deploy: _master(deploy, deploy.before),
-    "live_worker": lambda deploy: _worker(deploy, deploy.before),
-}
-
-
-def can_meet(row: Row) -> bool:
-    """Whether there is such a process in that phase; after the drain there is no old generation any more."""
-    if row.victim.startswith("candidate"):
-        return row.phase not in ("build", "import")
-    return not (row.victim.startswith("live") and row.phase == "prune")
-
-
-ROWS = [row for victim in VICTIMS for phase in PHASES if can_meet(row := Row(victim, phase))]
-
-
-def could_hold(row: Row, victim: ProcessId, *, threads: int) -> int:
-    """How many requests die with `victim`: a sync worker holds one, a threaded one has its connections."""
-    if not row.victim.endswith("_worker") or (row.victim.startswith("candidate") and row.phase in BEFORE_GO):
-        return 0
-    if threads == 1:
-        return 1
-    return sum(link.startswith("socket:") for link in _links(Path(f"/proc/{victim.pid}/fd")))
-
-
-def _links(folder: Path) -> Iterator[str]:
-    with contextlib.suppress(OSError):
-        for link in folder.iterdir():
-            with contextlib.suppress(OSError):
-                yield os.readlink(link)
-
-
-def verdicts(row: Row) -> set[bool]:
-    """Whether the deploy may be committed, or not, after such a death."""
-    if row.victim in ("asker", "live_worker", "live_master") or row.phase in AFTER_COMMIT:
-        return {True}
-    if row.phase == "commit" or (row.victim == "candidate_worker" and row.phase in BEFORE_GO):
-        # gunicorn starts a worker again that died before it was ready
-        return {True, False}
-    return {False}
-
-
-def exit_code(row: Row, *, committed: bool) -> int:
-    """What the asker ends with."""
-    if row.victim == "asker":
-        return -signal.SIGKILL
-    if committed:
-        return 0
-    return 130 if row.victim == "ctrl_c" else 1
-
-
-def kill(row: Row, victim: ProcessId) -> None:
-    """Kill it; Ctrl-C is but asked."""
-    victim.signal(signal.SIGINT if row.victim == "ctrl_c" else signal.SIGKILL)
 
 
 def long_phases(site: Site, **settings: Any) -> None:
@@ -223,9 +135,9 @@ def in_flight(site: Site, seconds: float) -> Iterator[Future[str]]:
 
 
 @contextlib.contextmanager
-def held_by_live(deploy: Deploy, row: Row) -> Iterator[Future[str]]:
-    """A request that the old generation holds, for as long as the drain where that is when somebody dies."""
-    late = row.phase in AFTER_COMMIT
+def held_by_live(deploy: Deploy, phase: str) -> Iterator[Future[str]]:
+    """A request that the old generation holds, for as long as the drain where `phase` is that late."""
+    late = phase in AFTER_COMMIT
     if late:
         deploy.in_phase("ready")
     with in_flight(deploy.site, OUTLASTS_COMMIT if late else 1.0) as request:
@@ -238,12 +150,17 @@ def fetch(url: str) -> str:
         return str(answer.read().decode())
 
 
+def fate(request: Future[str]) -> str:
+    """What it was answered, or how it failed."""
+    try:
+        return request.result(END_TIMEOUT)
+    except (OSError, HTTPException) as error:
+        return repr(error)
+
+
 def answered(request: Future[str]) -> bool:
     """Whether it got its full answer."""
-    try:
-        return request.result(END_TIMEOUT) == "slept"
-    except OSError:
-        return False
+    return fate(request) == "slept"
 
 
 def processes_in(folder: Path) -> dict[int, str]:
@@ -262,7 +179,7 @@ def strangers(site: Site) -> dict[int, str]:
     """The project's processes that should not be there when it is at rest."""
     keeper = {site.process.pid, site.controller().pid}
     live = site.live().master()
-    ours = keeper | {worker.pid for worker in workers_of(live)} | {live.pid if live else 0}
+    ours = keeper | {child.pid for child in _children_of(live)} | {live.pid if live else 0}
     holders = holders_of(site.live())
     ours |= {holder.pid for holder in holders if len(holders) == 1}
     return {pid: words for pid, words in processes_in(site.folder).items() if pid not in ours}

@@ -1,0 +1,40 @@
+"""The table of `make torture`: each of its tests tells its row, and one run writes them all down."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from tests.support.page import Page
+from tests.support.torture import TOLD, Tell, Told
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--page", type=Path, help="write the table of torture there")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.page is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Page(config.option.page, config.option.markexpr))
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Tell:
+    """Begins the test's row: `tell(server, what, when)`."""
+
+    def begin(server: str, what: str, when: object) -> Told:
+        told = request.node.stash[TOLD] = Told(server, what, str(when))
+        return told
+
+    return begin
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if TOLD in item.stash:
+        # plain data: it may come from another process
+        report.told = asdict(item.stash[TOLD])  # type: ignore[attr-defined]
+    return report
