@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +19,12 @@ from tests.support.in_memory import Machine
 from tests.support.site import until
 
 from segue.core.address import parse_address
-from segue.core.errors import Failed
+from segue.core.errors import Failed, Refused
 from segue.core.record import Phase, Record
 from segue.deploy.apply import apply_record
 from segue.deploy.converge import Standing
 from segue.deploy.seams import Processes
+from segue.disk.processes import process
 from segue.embedded.listener import bind_listener
 from segue.embedded.masters import Masters
 
@@ -41,6 +44,8 @@ class Bench(Protocol):
 
     def begin_to_leave(self, generation: str) -> None: ...
 
+    def let_no_more_boot(self) -> None: ...
+
 
 @dataclass
 class InMemory:
@@ -52,13 +57,16 @@ class InMemory:
     def begin_to_leave(self, generation: str) -> None:
         self.processes.standing[generation] = LEAVING
 
+    def let_no_more_boot(self) -> None:
+        self.processes.most = 2
+
 
 @pytest.fixture
 def real(tmp_path: Path) -> Iterator[masters.Bench]:
     make_app(tmp_path, version="v1")
     with masters.bench(tmp_path) as bench:
         for name, module in ((OLD, "wsgi:app"), (NEW, "wsgi:app"), (BROKEN, "missing:app")):
-            bench.prepare(name, module, workers=2)
+            bench.prepare(name, module, workers=2, ready_timeout="5s")
         yield bench
 
 
@@ -160,6 +168,29 @@ def test_what_cannot_get_ready_says_so_and_can_be_taken_away(processes: Processe
     assert processes.observe() == {}
 
 
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_as_many_workers_as_it_was_scaled_to_also_after_a_crash(bench: Bench, number: int) -> None:
+    serve(bench.processes, NEW)
+    assert bench.processes.workers(NEW) == 2
+    for _ in range(2):
+        assert do(bench.processes.scale(NEW, number)) == 0
+        assert bench.processes.workers(NEW) == number
+    bench.crash(NEW)
+    assert bench.processes.workers(NEW) == 0
+    start(bench.processes, NEW)
+    assert bench.processes.workers(NEW) == number
+
+
+def test_workers_that_do_not_boot_leave_as_many_as_before(bench: Bench) -> None:
+    serve(bench.processes, NEW)
+    bench.let_no_more_boot()
+    with pytest.raises(Failed):
+        do(bench.processes.scale(NEW, 4))
+    assert bench.processes.workers(NEW) == 2
+    do(bench.processes.finish_scaling(NEW))
+    assert bench.processes.workers(NEW) == 2
+
+
 def test_a_record_is_applied_from_the_switch_to_the_end(processes: Processes) -> None:
     record = Record(live=OLD)
     do(apply_record(record, processes))
@@ -211,3 +242,18 @@ def test_a_successor_finds_the_masters_of_its_predecessor(real: masters.Bench) -
     with bind_listener(parse_address("127.0.0.1:0")) as listener:
         successor = Masters(real.home, listener.fileno(), os.environ)
         assert successor.observe() == {OLD: SERVING, NEW: HELD}
+
+
+def test_a_server_that_knows_neither_signal_gets_none(real: masters.Bench) -> None:
+    serve(real.processes, NEW)
+    master = real.processes.generation(NEW).folder / "master.json"
+    known = master.read_text()
+    with subprocess.Popen(("sleep", "60")) as sleeper:
+        ignorant = process(sleeper.pid)
+        assert ignorant is not None
+        master.write_text(json.dumps({"pid": ignorant.pid, "started": ignorant.started}))
+        with pytest.raises(Refused, match="can't change the number"):
+            do(real.processes.scale(NEW, 3))
+        assert ignorant.alive()
+        sleeper.kill()
+    master.write_text(known)

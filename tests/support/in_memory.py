@@ -17,11 +17,15 @@ class Machine:
         standing: how every generation that has processes stands; tests may put anything there.
         broken: generations whose workers never get ready.
         told_to_go: generations that were told to go once: they need not be told again.
+        numbers: how many workers each generation has; two, unless it was scaled.
+        most: how many workers can boot.
     """
 
     standing: dict[str, Standing] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     told_to_go: set[str] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
+    most: int = 1000
 
     @classmethod
     def with_standing(cls, standing: Mapping[str, Standing], broken: Iterable[str] = ()) -> Machine:
@@ -48,6 +52,18 @@ class Machine:
         self.told_to_go.add(generation)
         if generation in self.standing and generation not in self.broken:
             self.standing[generation] = Standing.SERVING
+
+    def workers(self, generation: str) -> int:
+        return self.numbers.get(generation, 2) if generation in self.standing else 0
+
+    async def scale(self, generation: str, workers: int) -> int:
+        if workers > self.most:
+            raise Failed("scale", "A new worker was not ready in time.")
+        self.numbers[generation] = workers
+        return 0
+
+    async def finish_scaling(self, generation: str) -> None:
+        """No executor dies in here."""
 
     async def drain(self, generation: str) -> None:
         self.standing.pop(generation, None)

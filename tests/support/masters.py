@@ -81,6 +81,10 @@ class Bench:
     def begin_to_leave(self, generation: str) -> None:
         self.processes.generation(generation).tell("leaving")
 
+    def let_no_more_boot(self) -> None:
+        with (self.home.project / "wsgi.py").open("a") as file:
+            file.write("\ntime.sleep(FOREVER)\n")
+
 
 @contextlib.contextmanager
 def bench(folder: Path, **environ: str) -> Iterator[Bench]:

@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from segue.build.source import Source
@@ -19,22 +19,21 @@ _NEVER = frozenset({".segue", ".git", "__pycache__"})
 _WRITES_TO_INSTANCE = re.compile(rb"instance_path|instance_relative_config|sqlite:///")
 
 
-def snapshot(source: Source, project: Path, release: Path, shared: Iterable[str | Path]) -> int:
+def snapshot(source: Source, project: Path, release: Path, shared: Collection[str | Path]) -> int:
     """Copy the files of `source` into `release` and link what is shared; the number of files.
 
     Raises:
         Failed: a link leads out of the tree, or a file can't be read.
     """
-    links = tuple(dict.fromkeys((*LINKED, *map(str, shared))))
+    links = _links(shared)
     release.mkdir(parents=True)
     if source.commit is not None:
         _export(source, release)
         _remove_linked(release, links)
         _check_links(release)
     else:
-        for path in _files(source):
-            if not _is_linked(path, links):
-                _copy(source.folder, path, release)
+        for path in files_to_copy(source, shared):
+            _copy(source.folder, path, release)
     number = sum(len(files) for _, _, files in os.walk(release))
     if not number:
         raise Failed("empty", f"There are no files in {source.describe()}.", hint="is this the right folder?")
@@ -42,8 +41,15 @@ def snapshot(source: Source, project: Path, release: Path, shared: Iterable[str 
     return number
 
 
-def _files(source: Source) -> Iterator[PurePosixPath]:
-    return _git_files(source.folder) if source.git else _walk(source.folder)
+def files_to_copy(source: Source, shared: Iterable[str | Path]) -> Iterator[PurePosixPath]:
+    """The files in the folder of `source` that a snapshot takes; git may list some that are gone."""
+    links = _links(shared)
+    found = _git_files(source.folder) if source.git else _walk(source.folder)
+    return (path for path in found if not _is_linked(path, links))
+
+
+def _links(shared: Iterable[str | Path]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*LINKED, *map(str, shared))))
 
 
 def _git_files(folder: Path) -> Iterator[PurePosixPath]:

@@ -25,7 +25,7 @@ def deploy_by_keeper(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
         Progress(live=not as_json) as progress,
         contextlib.closing(Conversation(home, verb, args)) as conversation,
     ):
-        document, code = _follow(conversation, progress.show)
+        document, code = follow(conversation, progress.show)
     if document.get("error") and "seconds" not in document:
         # no deploy began, so there is no receipt
         raise error_from_dict(document["error"], code)
@@ -36,7 +36,8 @@ def deploy_by_keeper(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
     click.get_current_context().exit(code)
 
 
-def _follow(conversation: Conversation, on_event: Callable[[Event], None]) -> Answer:
+def follow(conversation: Conversation, on_event: Callable[[Event], None]) -> Answer:
+    """The keeper's last word and its exit code; on the way every event is handed to `on_event`."""
     try:
         return conversation.answer(on_event)
     except KeyboardInterrupt:

@@ -42,6 +42,7 @@ async def _keep(spec: dict[str, object], *, stops: int) -> int:
         overrides=dict(spec["overrides"]),  # type: ignore[call-overload]  # JSON: the sender is `segue up`
         print_event=_print_event,
         taken_over=bool(spec["taken_over"]),
+        watch=bool(spec["watch"]),
     )
     return await keeper.live(stops=stops)
 

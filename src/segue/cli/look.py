@@ -53,7 +53,9 @@ def _generation_line(generation: dict[str, Any]) -> str:
     if not generation["alive"]:
         return f"{generation['generation']}  not running"
     served = f"{generation['requests']} requests, {generation['errors']} errors"
-    return f"{generation['generation']}  pid {generation['pid']}, {generation['workers']} workers, {served}"
+    scaled = " by `segue scale`" if generation["scaled"] else ""
+    workers = f"{generation['workers']} workers{scaled}"
+    return f"{generation['generation']}  pid {generation['pid']}, {workers}, {served}"
 
 
 def _status(home: Home) -> dict[str, Any]:
@@ -87,6 +89,7 @@ def _generation(home: Home, name: str | None) -> dict[str, Any] | None:
         "alive": master is not None and master.alive(),
         "pid": master and master.pid,
         "workers": len(generation.ready_workers()),
+        "scaled": generation.scaled(),
         "requests": counts.finished,
         "errors": counts.errors,
     }

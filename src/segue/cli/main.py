@@ -15,6 +15,7 @@ VERBS = {
     "deploy": "deploy",
     "rollback": "deploy",
     "restart": "deploy",
+    "scale": "scale",
     "status": "look",
     "releases": "look",
     "history": "look",

@@ -48,6 +48,8 @@ class Progress:
                 self._line(_headline(event))
             case "step":
                 self._step(event)
+            case "scale":
+                self._line(_scaling(event))
             case "say":
                 self._line(f"  {'':{WIDTH}} {event['text']}")
             case "note":
@@ -83,6 +85,13 @@ class _Elapsed:
 
     def __rich__(self) -> str:
         return f"{self._name}  {time.monotonic() - self._since:.0f} s"
+
+
+def _scaling(event: Event) -> str:
+    status = event["status"]
+    mark = "" if status == "running" else click.style(f"  {_MARKS[status]}", fg=_COLOURS[status])
+    what = click.style(f"scale {event['generation']}", bold=True)
+    return f"{what} from {event['was']} to {event['workers']} workers{mark}"
 
 
 def _headline(event: Event) -> str:

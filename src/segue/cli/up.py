@@ -23,11 +23,12 @@ from segue.disk.home import Home
 @click.option("--threads", type=int, metavar="N", help="Threads per worker.")
 @click.option("--check", metavar="PATH", help="The path that tells whether a release is healthy.")
 @click.option("--upgrade", is_flag=True, help="Replace the keeper that runs, whatever its version.")
-def up(*, upgrade: bool, **flags: Any) -> None:
+@click.option("--watch", is_flag=True, help="Deploy every save.")
+def up(*, upgrade: bool, watch: bool, **flags: Any) -> None:
     """Make a release of the project as it is, serve it, and keep it serving.
 
     Runs in the foreground until Ctrl-C, which drains; a second Ctrl-C leaves at once.
-    Deploy from another terminal with `segue deploy`.
+    Deploy from another terminal with `segue deploy`; with --watch, every save is deployed.
     """
     # slow to import, and the other verbs don't need them
     from segue.build.detect import detect_module  # noqa: PLC0415
@@ -36,9 +37,12 @@ def up(*, upgrade: bool, **flags: Any) -> None:
     from segue.embedded.listener import bind_listener, bound_address  # noqa: PLC0415
     from segue.embedded.parent import Parent  # noqa: PLC0415
     from segue.embedded.takeover import take_listener  # noqa: PLC0415
+    from segue.embedded.watching import SHORTENED  # noqa: PLC0415
 
     home = home_here()
     overrides = {key: value for key, value in flags.items() if value is not None}
+    if watch:
+        overrides |= SHORTENED
     config = load_config(home.project, overrides)
     if config.module is None:
         detect_module(home.project)
@@ -54,6 +58,8 @@ def up(*, upgrade: bool, **flags: Any) -> None:
         click.echo(f"listening on {address}, project {home.project}", err=True)
         if taken is not None:
             click.echo("took over the socket of an earlier keeper, and what serves on it", err=True)
+        if watch:
+            click.echo(f"every save is deployed; so that it is live soon: {_listed(SHORTENED)}", err=True)
         spec = {
             "project": str(home.project),
             "parent": os.getpid(),
@@ -62,6 +68,7 @@ def up(*, upgrade: bool, **flags: Any) -> None:
             "app": config.name,
             "overrides": overrides,
             "taken_over": taken is not None,
+            "watch": watch,
         }
         argv = (sys.executable, "-m", "segue.cli.keep", json.dumps(spec))
         code = Parent(argv, listener.fileno()).keep()
@@ -76,3 +83,7 @@ def _from_keeper(home: Home, address: Address) -> socket.socket:
     click.echo("asking the keeper to leave; what is under way comes to rest first", err=True)
     end_keeper(home)
     return listener
+
+
+def _listed(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in settings.items())

@@ -110,7 +110,7 @@ async def _come_to_rest(run: Run) -> SegueError | None:
         stranded = _not_at_rest(run, failure)
     try:
         if not run.committed:
-            _judge_release(run)
+            await asyncio.to_thread(_judge_release, run)
     except (OSError, ValueError) as failure:
         run.note(f"the state of {run.plan.release} could not be written: {failure}")
     return stranded
@@ -154,6 +154,8 @@ def _judge_release(run: Run) -> None:
         releases.update(release, state=State.FAILED, created=run.site.timestamp(), by=run.by)
     elif state == State.READY:
         releases.update(release, state=State.BAD)
+    # a project whose deploys all fail must not fill the disk either
+    releases.prune(run.config.keep, run.record.settle())
 
 
 def _receipt(

@@ -151,7 +151,8 @@ class Releases:
 
     def sweep(self) -> list[str]:
         """Take away what a build that died left behind; the releases that it took."""
-        left = self.in_state(State.BUILDING)
+        # a folder without a state is one whose removal was cut short
+        left = [*self.in_state(State.BUILDING), *self.home.stray_releases()]
         for release in left:
             self.remove(release)
         return left

@@ -33,6 +33,20 @@ class Processes(Protocol):
     def go(self, generation: str) -> None:
         """Let its workers accept, now and after any respawn."""
 
+    def workers(self, generation: str) -> int:
+        """How many of its workers are ready."""
+
+    async def scale(self, generation: str, workers: int) -> int:
+        """Give it, which serves, so many workers, now and after any respawn; how many were cut.
+
+        Raises:
+            Refused: its server can't change their number while it runs.
+            Failed: they would not boot, and it has as many as before.
+        """
+
+    async def finish_scaling(self, generation: str) -> None:
+        """Bring a change of its number of workers to rest, whose executor died in the middle of it."""
+
     async def drain(self, generation: str) -> None:
         """Let it finish what it holds and leave; at its deadline it is ended."""
 

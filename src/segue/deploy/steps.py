@@ -18,6 +18,7 @@ from segue.deploy.apply import apply_record
 from segue.deploy.commands import started
 from segue.deploy.releases import State
 from segue.deploy.run import Run
+from segue.deploy.scale import carried_over
 from segue.deploy.watch import watch_candidate
 from segue.run.counters import Counts
 from segue.run.servers import loses_requests
@@ -75,9 +76,9 @@ async def boot(run: Run) -> str:
     await _room(run)
     site, name = run.site, run.plan.generation
     site.releases.update(run.plan.release, starts=site.releases.next_start(run.plan.release))
-    found = site.releases.read(run.plan.release)
+    found, scaled = site.releases.read(run.plan.release), carried_over(run)
     document = start_document(
-        run.config,
+        run.config if scaled is None else run.config.model_copy(update={"workers": scaled}),
         site.address,
         generation=name,
         folder=run.candidate.folder,
@@ -89,7 +90,7 @@ async def boot(run: Run) -> str:
         interface=found["interface"],
         environ=site.environ,
     )
-    run.candidate.prepare(document)
+    run.candidate.prepare({**document, "scaled": scaled})
     await site.processes.spawn(name)
     await site.processes.first_ready(name)
     _tell_settings(run)

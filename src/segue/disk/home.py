@@ -59,6 +59,11 @@ class Home:
         return self.root / "events.jsonl"
 
     @property
+    def watched(self) -> Path:
+        """What the last deploy took, for `segue up --watch`."""
+        return self.root / "watched.json"
+
+    @property
     def cache(self) -> Path:
         """What can be thrown away at any time."""
         return self.root / "cache"
@@ -113,6 +118,11 @@ class Home:
             for path in (self.root / "releases").glob("*.json")
             if is_release_id(path.stem) and not path.name.startswith(".")
         )
+
+    def stray_releases(self) -> list[str]:
+        """The ids of releases that have a folder, but nothing says in which state they are."""
+        folders = {path.name for path in (self.root / "releases").glob("*-*") if path.is_dir()}
+        return sorted(name for name in folders - {*self.releases()} if is_release_id(name))
 
     def generations(self) -> list[str]:
         """The ids of all generations that have a folder."""

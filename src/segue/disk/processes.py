@@ -99,6 +99,11 @@ def in_sessions(sessions: set[int]) -> Iterator[ProcessId]:
             yield ProcessId(pid, state.started)
 
 
+def children_of(master: ProcessId) -> set[ProcessId]:
+    """The running children of `master`, which leads its session; one that left the session is none."""
+    return {process for process in in_sessions({master.pid}) if parent_of(process.pid) == master.pid}
+
+
 def die_with_parent(parent: int, number: int) -> bool:
     """Have the kernel send us signal `number` when our `parent` dies; False when it has died already."""
     import ctypes  # noqa: PLC0415 - `segue status` dies of nobody's death, and should start instantly

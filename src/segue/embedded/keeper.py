@@ -21,6 +21,7 @@ from segue.deploy.apply import apply_record
 from segue.deploy.execute import execute
 from segue.deploy.recovered import write_interrupted_receipt
 from segue.deploy.run import Run, Site
+from segue.deploy.scale import scale_live
 from segue.disk.atomic import write_json
 from segue.disk.events import Event, append_event
 from segue.disk.home import Home
@@ -34,6 +35,7 @@ from segue.embedded.masters import Masters
 from segue.embedded.prepare import prepare
 from segue.embedded.server import Asker, Server
 from segue.embedded.supervisor import Supervisor
+from segue.embedded.watching import BY, Watching
 from segue.proof.receipt import Receipt
 
 POLL = 0.1
@@ -54,6 +56,7 @@ class Keeper:
         overrides: the flags of `segue up`, which beat the config.
         print_event: shows an event to whoever looks at the keeper's terminal.
         taken_over: whether `listener` is that of a keeper that was killed, and what it kept goes on.
+        watch: whether every save is deployed.
         environ: what generations start from.
     """
 
@@ -64,6 +67,7 @@ class Keeper:
     overrides: Mapping[str, Any]
     print_event: Callable[[Event], None]
     taken_over: bool = False
+    watch: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def __post_init__(self) -> None:
@@ -78,6 +82,9 @@ class Keeper:
         self._run: Run | None = None
         self._deploying: asyncio.Task[Receipt] | None = None
         self._settling: asyncio.Task[None] | None = None
+        self._scaling: asyncio.Task[dict[str, Any]] | None = None
+        self._watching = Watching(self.home, self._shared, self._deploy_saved, self._note)
+        self._saves: asyncio.Task[None] | None = None
 
     # life
 
@@ -115,6 +122,8 @@ class Keeper:
         try:
             code = await self._begin(told)
             if code == 0:
+                if self.watch:
+                    self._saves = asyncio.create_task(self._watching.watch())
                 ends = (told, handed_over, supervising)
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -181,6 +190,8 @@ class Keeper:
         # whatever is under way, a recovery too, comes to rest first; who waits for a turn is refused
         async with self._turn:
             self.home.write_record(self.home.read_record().retire())
+        if self._saves is not None:
+            self._saves.cancel()
         if left := self.masters.observe():
             self._show({"event": "note", "text": "draining; press Ctrl-C again to leave at once"})
             await asyncio.gather(*(self.masters.drain(name) for name in left))
@@ -220,13 +231,15 @@ class Keeper:
             done, error = await self._rest(record.settle())
             if record.phase is not Phase.REST:
                 write_interrupted_receipt(self.site, record)
-            self.site.releases.sweep()
+            await asyncio.to_thread(self.site.releases.sweep)
             self.home.write_record(record.settle())
         return record.settle(), done, error
 
     async def _rest(self, record: Record) -> tuple[tuple[str, ...], SegueError | None]:
         try:
             actions = await apply_record(record, self.masters)
+            if record.live is not None:
+                await self.masters.finish_scaling(record.live)
         except SegueError as error:
             # the supervisor tries again; nothing that serves was taken away
             self._note(error.message)
@@ -258,6 +271,8 @@ class Keeper:
         match asker.verb:
             case "up" | "deploy" | "rollback" | "restart":
                 return await self._deploy(asker)
+            case "scale":
+                return await self._scale(asker)
             case "recover":
                 return await self._recover_when_free(asker)
             case protocol.HANDOVER:
@@ -282,18 +297,46 @@ class Keeper:
         self._note("another `segue up` takes over, and what serves goes on; this one ends")
         return {"ok": True}, 0
 
+    async def _scale(self, asker: Asker) -> Answer:
+        async with self._my_turn(asker):
+            self._followers.append(asker)
+            try:
+                with hold(self.home.lock, "A scaling", hint=LOCK_HINT):
+                    config = load_config(self.home.project, self.overrides)
+                    scaling = scale_live(self.site, config, int(asker.args.get("workers") or 0), asker.by)
+                    asker.queued = self._scaling = asyncio.create_task(scaling)
+                    return await self._scaling, 0
+            finally:
+                self._followers.remove(asker)
+                asker.queued = self._scaling = None
+
     async def _deploy(self, asker: Asker) -> Answer:
         if asker.args.get("dry_run"):
             return (await asyncio.to_thread(self._prepare, asker)).plan.as_dict(), 0
         async with self._my_turn(asker):
             return await self._carry_out(asker)
 
+    async def _deploy_saved(self) -> None:
+        asker = Asker({"by": BY, "args": {"wait": True}})
+        try:
+            async with self._my_turn(asker):
+                asker.verb = await self._watching.wanted() or ""
+                if asker.verb:
+                    await self._carry_out(asker)
+        except SegueError as error:
+            if not self._leaving:
+                self._show({"event": "end", "ok": False, "error": error.as_dict()})
+
     async def _carry_out(self, asker: Asker) -> Answer:
-        # git may take its time; what keeps the site up must not wait for it
-        run = await asyncio.to_thread(self._prepare, asker)
-        with hold(self.home.lock, f"The {run.plan.verb} of {run.plan.generation}", hint=LOCK_HINT):
-            receipt = await self._execute(run, asker)
+        async with self._watching.remembering(asker) if self.watch else contextlib.nullcontext():
+            # git may take its time; what keeps the site up must not wait for it
+            run = await asyncio.to_thread(self._prepare, asker)
+            with hold(self.home.lock, f"The {run.plan.verb} of {run.plan.generation}", hint=LOCK_HINT):
+                receipt = await self._execute(run, asker)
         return receipt.as_dict(), receipt.exit_code
+
+    def _shared(self) -> tuple[str, ...]:
+        return tuple(map(str, load_config(self.home.project, self.overrides).shared))
 
     async def _execute(self, run: Run, asker: Asker) -> Receipt:
         self._run = run
@@ -363,13 +406,17 @@ class Keeper:
         )
 
     def _cancel(self, asker: Asker) -> None:
-        if asker in self._followers:
-            self._cancel_deploy()
-        elif asker.queued is not None:
+        if asker.queued is not None:
             asker.queued.cancel()
+            asker.queued = None
+        elif asker in self._followers:
+            self._cancel_deploy()
 
     def _cancel_deploy(self) -> None:
-        """Ask for the deploy to be taken back; what is committed, or coming to rest already, is not."""
+        """Ask for the deploy, or the scaling, to be taken back; what comes to rest already is not."""
+        if self._scaling is not None:
+            self._scaling.cancel()
+            self._scaling = None
         if self._run is not None and self._deploying is not None and self._run.can_be_cancelled:
             self._run.can_be_cancelled = False
             self._deploying.cancel()

@@ -15,6 +15,7 @@ from segue.deploy.converge import Standing
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
 from segue.embedded.orphans import orphans_of
+from segue.embedded.scaling import Scaling
 from segue.run import launch
 from segue.run.generation import Generation
 from segue.run.trouble import trouble_of
@@ -130,6 +131,29 @@ class Masters:
     def go(self, name: str) -> None:
         """Let the workers of `name` accept."""
         self.generation(name).tell("go")
+
+    def workers(self, name: str) -> int:
+        """How many workers of `name` are ready."""
+        return len(self.generation(name).ready_workers())
+
+    async def scale(self, name: str, workers: int) -> int:
+        """Give `name` so many workers, now and after any respawn; how many were cut."""
+        return await self._scaling(name).bring(workers)
+
+    async def finish_scaling(self, name: str) -> None:
+        """Bring to rest what an executor that died in the middle of `scale` left."""
+        await self._scaling(name).finish()
+
+    def _scaling(self, name: str) -> Scaling:
+        return Scaling(self.generation(name), lambda master: self._replace(name, master))
+
+    async def _replace(self, name: str, master: ProcessId) -> None:
+        """Start another master in the place of `master`, which ends: it may hold requests for long still."""
+        generation = self.generation(name)
+        if generation.master() == master:
+            generation.tell("leaving")
+        await self.spawn(name)
+        await self.relieve(name)
 
     async def drain(self, name: str) -> None:
         """Let `name` finish what it holds and leave; what is left after its drain timeout is cut."""

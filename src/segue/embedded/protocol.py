@@ -16,7 +16,10 @@ LONGEST_LINE = 65536
 REQUEST_TIMEOUT = 10.0
 HANDOVER = "handover"
 
-_ARGS = {"rev": str, "path": str, "strategy": str, "to": str, "wait": bool, "dry_run": bool}
+_ARGS = {
+    "rev": str, "path": str, "strategy": str, "to": str, "wait": bool, "dry_run": bool, "workers": int,
+}  # fmt: skip
+_KINDS = {str: "text", bool: "true or false", int: "number"}
 
 
 def encode(document: dict[str, Any]) -> bytes:
@@ -51,8 +54,8 @@ def check_args(args: Any) -> dict[str, Any]:
         wanted = _ARGS.get(name)
         if wanted is None:
             raise ValueError(f"there is no arg {name[:40]!r}")
-        if value is not None and not (isinstance(value, wanted) and _can_be_passed_on(str(value))):
-            raise ValueError(f"the arg {name!r} is no {'text' if wanted is str else 'true or false'}")
+        if value is not None and not (type(value) is wanted and _can_be_passed_on(str(value))):
+            raise ValueError(f"the arg {name!r} is no {_KINDS[wanted]}")
     return args
 
 

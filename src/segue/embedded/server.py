@@ -25,7 +25,7 @@ class Asker:
         self.verb = str(request.get("verb"))
         self.args: dict[str, Any] = request.get("args", {})
         self.by = str(request.get("by", ""))[:100]
-        self.queued: asyncio.Task[Any] | None = None  # while it waits for its turn
+        self.queued: asyncio.Task[Any] | None = None  # while Ctrl-C ends it: its wait for its turn, a scaling
         self.events: asyncio.Queue[Event] = asyncio.Queue(MOST_WAITING_EVENTS)
 
     def tell(self, event: Event) -> None:

@@ -80,6 +80,21 @@ class Generation:
             raise _damaged(self.folder / "start.json", "it is not there")
         return document
 
+    def workers(self) -> int:
+        """How many workers its next master starts with, as far as that is known; 0 where it is not."""
+        return int(self.start()["settings"].get("workers") or (self.booted() or {}).get("workers", 0))
+
+    def set_workers(self, number: int) -> None:
+        """Have its next master start with `number` workers, by an operator's wish that outlives it."""
+        start = self.start()
+        settings = {**start["settings"], "workers": number}
+        write_json(self.folder / "start.json", {**start, "settings": settings, "scaled": number})
+
+    def scaled(self) -> int | None:
+        """The number of workers that `segue scale` asked for; None where the config's holds."""
+        start: dict[str, Any] = read_if_whole(self.folder / "start.json", _START) or {}
+        return start.get("scaled")
+
     def booted(self) -> dict[str, Any] | None:
         """What its master settled on (workers, worker class), once it has read its config."""
         document: dict[str, Any] | None = read_if_whole(self.folder / "booted.json", _BOOTED)
@@ -110,6 +125,10 @@ class Generation:
         master = self.master()
         pids = [int(path.suffix[1:]) for path in self._files("ready")]
         return [pid for pid in pids if master is not None and parent_of(pid) == master.pid]
+
+    def surplus(self) -> list[int]:
+        """The pids of the workers that leave, and that its master is not to replace."""
+        return [int(path.suffix[1:]) for path in self._files("surplus")]
 
     def checks(self) -> list[dict[str, Any]]:
         """The last unhealthy answers that its workers' checks got."""
@@ -164,7 +183,7 @@ class Generation:
             (self.folder / "master.json").rename(self.folder / f"master.{master.pid}")
         for word in ("leaving", "no", "booted.json", "refused.json"):
             (self.folder / word).unlink(missing_ok=True)
-        for stem in ("ready", "check", "crashed"):
+        for stem in ("ready", "check", "crashed", "surplus"):
             for path in self._files(stem):
                 path.unlink(missing_ok=True)
 

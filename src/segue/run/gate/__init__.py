@@ -13,5 +13,6 @@ the keeper dies:
 ``go``           a state, not a message: who finds it may accept, today or after a respawn
 ``no``           leave: this generation will never serve
 ``counters.PID`` what worker PID has served, shared memory
+``surplus.PID``  worker PID leaves, and is not to be replaced
 ``crashed.PID``  worker PID died without saying goodbye, and how many requests it held
 """

@@ -38,6 +38,15 @@ def there(name: str) -> bool:
     return os.path.exists(path(name))
 
 
+def take(name: str) -> bool:
+    """Take the file `name` away; whether it was there."""
+    try:
+        os.unlink(path(name))
+    except FileNotFoundError:
+        return False
+    return True
+
+
 @functools.cache
 def start() -> dict[str, Any]:
     """What to start, and how."""

@@ -167,6 +167,8 @@ def child_exit(server: Any, worker: Any) -> None:
     """In the master, after the end of a worker: account for it. An error here would end the master."""
     THEIRS["child_exit"](server, worker)
     with contextlib.suppress(OSError):
+        if files.take(f"surplus.{worker.pid}"):
+            server.num_workers -= 1
         account_for(worker.pid, aborted=worker.aborted)
 
 

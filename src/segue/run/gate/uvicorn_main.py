@@ -31,8 +31,15 @@ class Supervisor(Multiprocess):
     """Uvicorn's own, which tells as well what became of workers that ended."""
 
     def keep_subprocess_alive(self) -> None:
-        """Replace workers that ended."""
+        """Replace workers that ended, but for those that were to leave."""
+        before = list(self.processes)
         self._accounting(super().keep_subprocess_alive)
+        for old, new in zip(before, list(self.processes), strict=True):
+            if old is not new and files.take(f"surplus.{old.pid}"):
+                new.kill()
+                new.join()
+                self.processes.remove(new)
+                self.processes_num -= 1
 
     def handle_signals(self) -> None:
         """Do what signals ask for: more workers, or fewer."""
