@@ -15,20 +15,12 @@ import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from typing import IO, Any
-from urllib.parse import unquote
 
-from . import files
+from . import asgi_check, files
+from .asgi_check import App, Message, Receive, Scope, Send, ask
 from .counting import SERVER_ERROR, Counters
-from .holding import Answer, Leave, Pause, hold, no_answer, question
+from .holding import Answer, Leave, Pause, hold, no_answer
 from .leaving import Leaving, Stream
-
-Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-LONGEST_ANSWER = 1000
 
 
 class StartupFailed(Exception):
@@ -294,7 +286,9 @@ def _where(calls: list[Any]) -> str:
         return awaited
     frame = sys._current_frames()[threading.main_thread().ident or 0]  # noqa: SLF001 - the only way to see it
     stack = traceback.extract_stack(frame)
-    ours = max((at for at, summary in enumerate(stack) if summary.filename == __file__), default=-1)
+    ours = max(
+        (at for at, summary in enumerate(stack) if summary.filename == asgi_check.__file__), default=-1
+    )
     return "".join(traceback.format_list(stack[ours + 1 :]))
 
 
@@ -305,63 +299,3 @@ def _awaited(coroutine: Any) -> Iterator[str]:
         if frame is not None:
             yield "".join(traceback.format_list(traceback.StackSummary.extract([(frame, frame.f_lineno)])))
         coroutine = getattr(coroutine, "cr_await", None)
-
-
-async def ask(app: App, state: dict[str, Any]) -> Answer:
-    """Ask `app` the check's question; what it answered, as plain data."""
-    seen: list[Message] = []
-    over = asyncio.Event()
-    asked = [{"type": "http.request", "body": b"", "more_body": False}]
-
-    async def receive() -> Message:
-        if asked:
-            return asked.pop()
-        await over.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Message) -> None:
-        seen.append(message)
-        if len(seen) > LONGEST_ANSWER or not message.get("more_body", message["type"].endswith("start")):
-            over.set()
-
-    answering = asyncio.ensure_future(app(_scope(state), receive, send))
-    ended = asyncio.ensure_future(over.wait())
-    try:
-        await asyncio.wait((answering, ended), return_when=asyncio.FIRST_COMPLETED)
-        if answering.done():
-            answering.result()
-        return _answered(seen[0])
-    except Exception as error:  # noqa: BLE001 - an app may raise anything: that is its answer
-        frames = error.__traceback__ and (error.__traceback__.tb_next or error.__traceback__)
-        text = "".join(traceback.format_exception(type(error), error, frames))
-        return {**question(), "status": "500 (the app raised)", "traceback": text}
-    finally:
-        ended.cancel()
-        # what an app does after its answer is its own; what gives no end of an answer is ended
-        if len(seen) > LONGEST_ANSWER or not over.is_set():
-            answering.cancel()
-
-
-def _answered(start: Message) -> Answer:
-    headers = {
-        bytes(name).lower(): bytes(value).decode("latin-1") for name, value in start.get("headers", ())
-    }
-    return {
-        **question(),
-        "status": str(start["status"]),
-        "location": headers.get(b"location"),
-        "release": headers.get(b"x-segue-release"),
-    }
-
-
-def _scope(state: dict[str, Any]) -> Scope:
-    check = files.start()["check"]
-    host, _, port = check["host"].rpartition(":") if ":" in check["host"] else (check["host"], "", "80")
-    path, _, query = check["path"].partition("?")
-    headers = [(b"host", check["host"].encode()), (b"user-agent", b"segue-check"), (b"accept", b"*/*")]
-    return {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
-        "method": "GET", "scheme": check["scheme"], "path": unquote(path), "raw_path": path.encode(),
-        "query_string": query.encode(), "root_path": "", "headers": headers, "client": ("127.0.0.1", 0),
-        "server": (host, int(port) if port.isdigit() else 80), "state": state.copy(), "extensions": {},
-    }  # fmt: skip

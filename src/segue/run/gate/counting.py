@@ -82,7 +82,9 @@ def _shared_memory(path: str, size: int) -> mmap.mmap:
 def totals(path: str) -> list[int]:
     """The sums over all slots of the counters in `path`: one list of `CELLS` numbers."""
     with open(path, "rb") as file:
-        cells = array.array("Q", file.read())
+        content = file.read()
+    # the app can write there too, and what is left of a cut file is counted
+    cells = array.array("Q", content[: len(content) // 8 * 8])
     return [sum(cells[cell::CELLS]) for cell in range(CELLS)]
 
 
@@ -113,6 +115,6 @@ def _fold(path: str, sums: list[int]) -> None:
     if os.path.exists(ended):
         sums = [one + other for one, other in zip(sums, totals(ended), strict=True)]
     with open(ended + ".new", "wb") as file:
-        array.array("Q", sums).tofile(file)
+        array.array("Q", [number % 2**64 for number in sums]).tofile(file)
     os.rename(ended + ".new", ended)
     os.unlink(path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import time
+import traceback
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -14,6 +16,11 @@ from . import files
 Answer = dict[str, Any]
 Ask = Callable[[], Answer]
 Pause = Callable[[], None]
+
+LONGEST_STATUS = 100
+LONGEST_TRACEBACK = 20_000
+_STATUS = re.compile(r"[1-5][0-9][0-9](?: [ \t\x21-\x7e\x80-\xff]*)?")  # RFC 9112, section 4
+_GATE = os.path.dirname(__file__)
 
 
 class Leave(Exception):
@@ -111,6 +118,43 @@ def question() -> Answer:
     """What is asked, as the head of its answer."""
     check = files.start()["check"]
     return {"path": check["path"], "host": check["host"], "scheme": check["scheme"], "at": time.time()}
+
+
+def answered(status: str, headers: dict[str, str]) -> Answer:
+    """The answer of that `status` with those `headers`, names in lower case.
+
+    Raises:
+        ValueError: no server could send that status.
+    """
+    if _STATUS.fullmatch(status) is None:
+        raise ValueError(f"{status[:LONGEST_STATUS]!r} is no status of HTTP")
+    told = {"location": headers.get("location"), "release": headers.get("x-segue-release")}
+    shown = {name: None if text is None else _printable(text) for name, text in told.items()}
+    return {**question(), "status": _printable(status)[:LONGEST_STATUS], **shown}
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
+
+
+def demand_bytes(piece: Any, kinds: Any = bytes) -> bytes:
+    """`piece`, if it is of one of the `kinds` that a server could send.
+
+    Raises:
+        TypeError: it could not.
+    """
+    if not isinstance(piece, kinds):
+        raise TypeError(f"{type(piece).__name__} can't be sent, only bytes")
+    return bytes(piece)
+
+
+def raised(error: BaseException) -> Answer:
+    """The answer of an app that raised `error`, or of which no server could make an answer."""
+    frames = error.__traceback__
+    while frames is not None and os.path.dirname(frames.tb_frame.f_code.co_filename) == _GATE:
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frames))
+    return {**question(), "status": "500 (the app raised)", "traceback": text[-LONGEST_TRACEBACK:]}
 
 
 def no_answer(stack: str) -> Answer:

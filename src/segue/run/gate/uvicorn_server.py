@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from . import files
-from .asgi import App, Gated
+from .asgi import Gated
+from .asgi_check import App
 from .counting import Counters
 from .holding import pausing
 from .leaving import Leaving

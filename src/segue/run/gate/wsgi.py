@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import re
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import files
 from .closing import closing_times
 from .counting import Counters
-from .holding import Answer, question
+from .holding import LONGEST_STATUS, Answer, answered, demand_bytes, raised
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 LONGEST_ANSWER = 1000
+# what Gunicorn 27 lets into the head of an answer (gunicorn/http/wsgi.py)
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
 
 
 def wrap(app: Application, streams: Streams) -> Application:
@@ -123,31 +126,36 @@ class Stream:
 
 def ask(app: Application) -> Answer:
     """Ask `app` the check's question; what it answered, as plain data."""
-    seen: list[Any] = []
+    seen: list[tuple[str, dict[str, str]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        del exc_info
-        seen[:] = [status, {name.lower(): value for name, value in headers}]
-        return seen.append
+        if seen and not exc_info:
+            raise AssertionError("start_response was called before")
+        seen[:] = [(_text(status), {_text(name, _NAME).lower(): _text(value) for name, value in headers})]
+        return demand_bytes
 
     try:
         with contextlib.ExitStack() as stack:
             body = app(_environ(files.start()["check"]), start_response)
             if hasattr(body, "close"):
                 stack.callback(body.close)
-            for _ in itertools.islice(body, LONGEST_ANSWER):
-                pass
-        status, headers = seen[:2]
-    except Exception as error:  # noqa: BLE001 - an app may raise anything: that is its answer
-        frames = error.__traceback__ and (error.__traceback__.tb_next or error.__traceback__)
-        text = "".join(traceback.format_exception(type(error), error, frames))
-        return {**question(), "status": "500 (the app raised)", "traceback": text}
-    return {
-        **question(),
-        "status": status,
-        "location": headers.get("location"),
-        "release": headers.get("x-segue-release"),
-    }
+            for piece in itertools.islice(body, LONGEST_ANSWER):
+                demand_bytes(piece)
+        return answered(*_only(seen))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an app may raise anything: that is its answer
+        return raised(error)
+
+
+def _only(seen: list[tuple[str, dict[str, str]]]) -> tuple[str, dict[str, str]]:
+    if not seen:
+        raise RuntimeError("the app never called start_response")
+    return seen[0]
+
+
+def _text(value: Any, pattern: re.Pattern[str] = _VALUE) -> str:
+    if not isinstance(value, str) or pattern.fullmatch(value) is None:
+        raise TypeError(f"{ascii(value)[:LONGEST_STATUS]} can't be in the head of an answer")
+    return value
 
 
 def _environ(check: dict[str, Any]) -> dict[str, Any]:
