@@ -28,7 +28,7 @@ START = {
     "check": {"path": "/?a=b", "host": "shop.example:80", "scheme": "http", "timeout": 5.0, "interval": 1.0},
     "ready_timeout": 60.0, "drain_timeout": 30.0, "linger": 1.0, "wrap": True,
 }  # fmt: skip
-MOST_SECONDS = 3.0  # on a busy machine
+MOST_SECONDS = 20.0  # on a busy machine
 MOST_MEMORY = 20_000_000  # bytes
 
 
