@@ -14,7 +14,8 @@ from segue.core.errors import Failed
 from segue.deploy.commands import started
 from segue.disk.atomic import read_if_whole
 from segue.disk.forms import Form
-from segue.run.generation import EVIDENCE_LINES, gate_script, place_gate, tail
+from segue.disk.processes import marked
+from segue.run.generation import EVIDENCE_LINES, MARK, Generation, gate_script, place_gate, tail
 from segue.run.servers import choose_server
 from segue.run.stacks import app_frames
 from segue.run.start import generation_environment
@@ -80,7 +81,7 @@ async def _import(run: Run, release: Path, folder: Path) -> int | None:
         project=run.site.home.project,
         release=release,
         python=python,
-        name=run.plan.generation,
+        folder=run.candidate.folder,
     )
     words = ("import", str(folder / "result.json"), str(timeout), str(os.getpid()), run.module)
     argv = (str(python), str(gate_script(folder)), *words)
@@ -91,6 +92,14 @@ async def _import(run: Run, release: Path, folder: Path) -> int | None:
                     return await process.wait()
             except TimeoutError:
                 return None
+            finally:
+                _end_all(run.candidate)
+
+
+def _end_all(candidate: Generation) -> None:
+    """End what the import started and left behind, in whatever session: nothing of the candidate runs yet."""
+    for process in marked(MARK, str(candidate.folder)):
+        process.signal(signal.SIGKILL)
 
 
 def _judge(found: dict[str, Any], release: Path, project: Path) -> None:

@@ -104,6 +104,18 @@ def children_of(master: ProcessId) -> set[ProcessId]:
     return {process for process in in_sessions({master.pid}) if parent_of(process.pid) == master.pid}
 
 
+def marked(name: str, value: str) -> Iterator[ProcessId]:
+    """The running processes of this user that were started with `value` in their environment as `name`."""
+    word = f"{name}={value}".encode()
+    for pid in (int(number) for number in os.listdir("/proc") if number.isdigit()):
+        try:
+            found = word in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if found and (running := process(pid)) is not None:
+            yield running
+
+
 def die_with_parent(parent: int, number: int) -> bool:
     """Have the kernel send us signal `number` when our `parent` dies; False when it has died already."""
     import ctypes  # noqa: PLC0415 - `segue status` dies of nobody's death, and should start instantly

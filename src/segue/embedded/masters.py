@@ -14,7 +14,7 @@ from segue.core.errors import Failed, Stranded
 from segue.deploy.converge import Standing
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
-from segue.embedded.orphans import orphans_of
+from segue.embedded.orphans import leftovers_of, orphans_of
 from segue.embedded.scaling import Scaling
 from segue.run import launch
 from segue.run.generation import Generation
@@ -81,7 +81,7 @@ class Masters:
                 # whoever told it may have died before it could signal, and it is forgotten from here on
                 master.signal(signal.SIGTERM)
             generation.forget()
-            if not _left(generation):
+            if not (_masters_of(generation) or orphans_of(generation)):
                 generation.forget_earlier_masters()
             await _until_remembered(generation, self._launch(generation))
 
@@ -175,7 +175,8 @@ class Masters:
 
     def kill(self, name: str) -> None:
         """End whatever `name` has running at once."""
-        for process in _left(self.generation(name)):
+        generation = self.generation(name)
+        for process in {*_left(generation), *leftovers_of(generation)}:
             _kill(process)
 
 
@@ -215,10 +216,15 @@ async def _leave(left: Callable[[], list[ProcessId]], limit: float) -> None:
 
 
 def _left(generation: Generation) -> list[ProcessId]:
-    """Its masters, and the workers that have none any more."""
+    """Its masters, and the workers that have none any more; with all masters gone, whatever else is left."""
+    masters = _masters_of(generation)
+    return [*masters, *orphans_of(generation)] if masters else leftovers_of(generation)
+
+
+def _masters_of(generation: Generation) -> list[ProcessId]:
+    """Those that are alive."""
     masters = [*generation.earlier_masters(), generation.master()]
-    alive = [master for master in masters if master is not None and master.alive()]
-    return [*alive, *orphans_of(generation)]
+    return [master for master in masters if master is not None and master.alive()]
 
 
 def _kill(process: ProcessId) -> None:

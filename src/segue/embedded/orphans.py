@@ -1,4 +1,4 @@
-"""Workers that outlived their master: they serve until they notice, which may be long after."""
+"""Who outlived a master: workers, which serve until they notice, and whatever the app started beside them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from segue.core.errors import Stranded
-from segue.disk.processes import ProcessId, in_sessions
-from segue.run.generation import Generation
+from segue.disk.processes import ProcessId, in_sessions, marked
+from segue.run.generation import MARK, Generation
 
 
 def orphans_of(generation: Generation) -> list[ProcessId]:
@@ -22,6 +22,15 @@ def orphans_of(generation: Generation) -> list[ProcessId]:
     if not gone:
         return []
     return [process for process in in_sessions(gone) if _is_of(process.pid, generation)]
+
+
+def leftovers_of(generation: Generation) -> list[ProcessId]:
+    """What `generation` started and left behind, once it has no master: daemons in sessions of their own too.
+
+    A server ends a whole cgroup with its service; here the environment tells who belongs together.
+    """
+    found = {*orphans_of(generation), *marked(MARK, str(generation.folder))}
+    return sorted(found, key=lambda process: process.started)
 
 
 def _has_group(pid: int) -> bool:

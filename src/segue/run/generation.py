@@ -18,6 +18,8 @@ from segue.run.counters import Counts, read_counts
 
 GATE = Path(__file__).with_name("gate")
 EVIDENCE_LINES = 30
+# in the environment of all that a generation starts: its folder, which no other on this machine has
+MARK = "SEGUE_GENERATION_FOLDER"
 
 _PROCESS: Form = {"pid": range(1, 2**22 + 1), "started": int}  # the most that Linux gives
 _START: Form = {

@@ -10,7 +10,7 @@ from typing import Any
 from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.ids import release_of
-from segue.run.generation import gate_script
+from segue.run.generation import MARK, gate_script
 from segue.run.servers import command
 
 USER_CONFIG = "gunicorn.conf.py"
@@ -45,7 +45,7 @@ def start_document(
         "argv": command(server, config, address, gate_script(folder), release, python, module),
         "module": module,
         "interface": interface,
-        "environ": _changes(environ, project, release, python, generation),
+        "environ": _changes(environ, project, release, python, folder),
         "unset": [name for name in _UNSET if name in environ],
         "user_config": _user_config(config, release),
         "server_args": list(config.server_args),
@@ -65,13 +65,14 @@ def start_document(
 
 
 def _changes(
-    base: Mapping[str, str], project: Path, release: Path, python: Path, generation: str
+    base: Mapping[str, str], project: Path, release: Path, python: Path, folder: Path
 ) -> dict[str, str]:
     """What differs from the keeper's own environment; its other values are never written down."""
     changes = {
         "PATH": os.pathsep.join((str(python.parent), base.get("PATH", os.defpath))),
-        "SEGUE_RELEASE": release_of(generation),
-        "SEGUE_GENERATION": generation,
+        "SEGUE_RELEASE": release_of(folder.name),
+        "SEGUE_GENERATION": folder.name,
+        MARK: str(folder),
     }
     if "PYTHONPATH" in base:
         parts = base["PYTHONPATH"].split(os.pathsep)
@@ -80,10 +81,10 @@ def _changes(
 
 
 def generation_environment(
-    base: Mapping[str, str], *, project: Path, release: Path, python: Path, name: str
+    base: Mapping[str, str], *, project: Path, release: Path, python: Path, folder: Path
 ) -> dict[str, str]:
-    """The whole environment of the generation `name`, for what runs beside it, such as the import check."""
-    env = {**base, **_changes(base, project, release, python, name)}
+    """The whole environment of the generation in `folder`, for what runs beside it: the import check."""
+    env = {**base, **_changes(base, project, release, python, folder)}
     return {key: value for key, value in env.items() if key not in _UNSET}
 
 

@@ -16,6 +16,12 @@ from segue.run.start import generation_environment, start_document
 PROJECT = Path("/srv/shop")
 RELEASE = PROJECT / ".segue/releases/20261121T013455-8c1f2e9"
 NAME = f"{RELEASE.name}.1"
+FOLDER = PROJECT / ".segue/generations" / NAME
+OURS = {
+    "SEGUE_RELEASE": RELEASE.name,
+    "SEGUE_GENERATION": NAME,
+    "SEGUE_GENERATION_FOLDER": str(FOLDER),
+}
 SECRETS = {"API_KEY": "s3cret-1", "DATABASE_URL": "postgres://u:s3cret-2@db", "SEGUE_TOKEN": "s3cret-3"}
 
 
@@ -24,7 +30,7 @@ def document(environ: dict[str, str] | None = None, **config: Any) -> dict[str, 
         AppConfig.model_validate({"name": "shop", **config}),
         parse_address("127.0.0.1:8000"),
         generation=NAME,
-        folder=PROJECT / ".segue/generations" / NAME,
+        folder=FOLDER,
         project=PROJECT,
         release=RELEASE,
         python=RELEASE / ".venv/bin/python",
@@ -42,7 +48,7 @@ def test_no_value_of_the_environment_is_written_down() -> None:
 
 def test_what_segue_owns_stands_on_the_command_line() -> None:
     argv = document(drain_timeout="30s")["argv"]
-    gate = PROJECT / ".segue/generations" / NAME / "gate/segue_gate/start.py"
+    gate = FOLDER / "gate/segue_gate/start.py"
     assert argv[:3] == [str(RELEASE / ".venv/bin/python"), str(gate), "gunicorn"]
     options = dict(zip(argv[3:-1:2], argv[4:-1:2], strict=True))
     assert (
@@ -80,12 +86,12 @@ def test_the_environment_leads_to_the_release_and_not_to_the_live_tree() -> None
         "HOME": "/root",
     }
     python = RELEASE / ".venv/bin/python"
-    env = generation_environment(base, project=PROJECT, release=RELEASE, python=python, name=NAME)
+    env = generation_environment(base, project=PROJECT, release=RELEASE, python=python, folder=FOLDER)
     assert env.pop("PATH") == f"{RELEASE}/.venv/bin:/bin"
-    assert env == {"HOME": "/root", "SEGUE_RELEASE": RELEASE.name, "SEGUE_GENERATION": NAME}
+    assert env == {"HOME": "/root", **OURS}
     start = document(base)
     assert {"PWD", "VIRTUAL_ENV", "LISTEN_PID"} <= set(start["unset"])
-    assert start["environ"].keys() == {"PATH", "SEGUE_RELEASE", "SEGUE_GENERATION"}
+    assert start["environ"].keys() == {"PATH", *OURS}
 
 
 def test_only_what_the_config_says_is_decided_for_the_app() -> None:

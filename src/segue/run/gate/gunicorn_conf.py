@@ -138,11 +138,13 @@ def _leaving_if_told() -> Iterator[None]:
 
 def pre_request(worker: Any, req: Any) -> None:
     """Count a request in."""
+    refused = True
     try:
         THEIRS["pre_request"](worker, req)
+        refused = False
     finally:
         if COUNTING:
-            COUNTING[0].begin()
+            COUNTING[0].begin(refused=refused)
 
 
 def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
@@ -164,8 +166,14 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """In the master, after the end of a worker: account for it. An error here would end the master."""
-    THEIRS["child_exit"](server, worker)
+    """In the master, after the end of a worker: account for it. An error here would end the master.
+
+    It would do so in the middle of a drain too, and leave the other workers without one.
+    """
+    try:
+        THEIRS["child_exit"](server, worker)
+    except Exception:
+        server.log.exception("Exception in child_exit hook")
     with contextlib.suppress(OSError):
         if files.take(f"surplus.{worker.pid}"):
             server.num_workers -= 1

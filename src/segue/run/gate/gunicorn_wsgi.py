@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
 import traceback
+from _thread import allocate_lock, get_ident, start_new_thread
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from . import files, wsgi
@@ -20,14 +23,15 @@ class Counting:
         self._counted = counted
         self._request = threading.local()
 
-    def begin(self) -> None:
-        """A request begins in this thread."""
+    def begin(self, *, refused: bool = False) -> None:
+        """A request begins in this thread; `refused` by a hook that raised: Gunicorn answers 500 for it."""
         self._request.since = self._counted.begin()
+        self._request.refused = refused
 
     def end(self, response: Any) -> None:
         """It ends; without a status the app raised before it answered, and Gunicorn answers 500 for it."""
         failed = response is not None and (response.status is None or response.status_code >= SERVER_ERROR)
-        self._counted.end(self._request.since, failed=failed)
+        self._counted.end(self._request.since, failed=failed or self._request.refused)
 
 
 def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
@@ -42,6 +46,10 @@ def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
         return bool(worker.alive)
 
     _linger(worker)
+    if "gunicorn.workers.ggevent" in {base.__module__ for base in type(worker).__mro__}:
+        from . import gunicorn_gevent  # noqa: PLC0415 - gevent is there only where it is used
+
+        gunicorn_gevent.linger(worker)
     hold(lambda: _ask(worker, alive), pausing(worker.ppid, alive), turn)
     if files.start()["wrap"]:
         worker.wsgi = wsgi.wrap(worker.wsgi, wsgi.Streams(lambda: not worker.alive, counted))
@@ -51,13 +59,8 @@ def _ask(worker: Any, alive: Any) -> Answer:
     """Ask where the worker serves: in its main thread, or in a thread of its pool."""
 
     def timed() -> Answer:
-        watchdog = threading.Timer(files.start()["check"]["timeout"], _stuck, (threading.get_ident(),))
-        watchdog.daemon = True
-        watchdog.start()
-        try:
+        with _watched(files.start()["check"]["timeout"], _frame_here()):
             return wsgi.ask(worker.wsgi)
-        finally:
-            watchdog.cancel()
 
     pool = getattr(worker, "tpool", None)
     if pool is None:
@@ -69,9 +72,36 @@ def _ask(worker: Any, alive: Any) -> Answer:
     return answer
 
 
-def _stuck(asked: int) -> None:
-    """Say where the check hangs, from a thread, because the check's own can't."""
-    frame = sys._current_frames().get(asked)  # noqa: SLF001 - there is no other way to see a thread's stack
+@contextlib.contextmanager
+def _watched(seconds: float, frame_of_check: Callable[[], Any]) -> Iterator[None]:
+    """Say where the check hangs, if the block takes longer: from a thread, because the check's own can't.
+
+    That thread is the system's own, taken from below `threading`: gevent makes greenlets of the others, which
+    wait for the check too.
+    """
+    over = allocate_lock()
+    over.acquire()
+
+    def watch() -> None:
+        if not over.acquire(timeout=seconds):
+            _stuck(frame_of_check())
+
+    start_new_thread(watch, ())
+    try:
+        yield
+    finally:
+        over.release()
+
+
+def _frame_here() -> Callable[[], Any]:
+    """A function that gives the frame that this thread, or greenlet, will be in."""
+    asked, greenlet = get_ident(), sys.modules.get("greenlet")
+    here = greenlet and greenlet.getcurrent()
+    # there is no other way to see a thread's stack; a greenlet that waits has left its thread
+    return lambda: getattr(here, "gr_frame", None) or sys._current_frames().get(asked)  # noqa: SLF001
+
+
+def _stuck(frame: Any) -> None:
     stack = traceback.extract_stack(frame) if frame is not None else []
     ours = max((at for at, summary in enumerate(stack) if summary.filename == wsgi.__file__), default=-1)
     text = "".join(traceback.format_list(stack[ours + 1 :]))
