@@ -27,4 +27,5 @@ def format_duration(seconds: float) -> str:
     seconds = round(seconds, 1)
     if seconds < 120:  # noqa: PLR2004 - two minutes: where seconds alone stop being easy to read
         return f"{seconds:.1f} s"
-    return f"{int(seconds // 60)} m {int(seconds % 60):02d} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} m {rest:02d} s"

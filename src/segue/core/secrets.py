@@ -31,9 +31,9 @@ class Secrets:
             for form in (secret, repr(secret)[1:-1])
             if len(form) >= SHORTEST
         }
-        # one that contains another goes first
-        longest_first = sorted(found, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if found else None
+        # of two that begin alike, the longer goes first
+        in_turn = sorted(found, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, in_turn))) if found else None
 
     def hide(self, text: str) -> str:
         """`text` without them, and without the password of any URL in it."""

@@ -33,6 +33,7 @@ def test_nothing_else_is_a_duration(text: str) -> None:
     [
         (0.0, "0 ms"),
         (0.0844, "84 ms"),
+        (0.9994, "999 ms"),
         (0.9996, "1.0 s"),
         (3.2, "3.2 s"),
         (119.94, "119.9 s"),

@@ -26,10 +26,23 @@ def test_a_value_whose_name_says_so_is_hidden(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["TOKEN=hunter2", "export TOKEN='hunter2'", ' TOKEN = "hunter2"  ', "A=1\nTOKEN=hunter2\n"]
+    "line",
+    [
+        "TOKEN=X-hunter2-X",
+        "export TOKEN='X-hunter2-X'",
+        ' TOKEN = "X-hunter2-X"  ',
+        "A=1\nTOKEN=X-hunter2-X\n",
+    ],
 )
 def test_the_env_file_has_secrets_too(line: str) -> None:
-    assert Secrets({}, line).hide("hunter2") == HIDDEN
+    assert Secrets({}, line).hide("X-hunter2-X") == HIDDEN
+
+
+def test_the_shortest_secret_and_one_that_begins_like_another_and_one_in_its_quotes_are_hidden_whole() -> (
+    None
+):
+    secrets = Secrets({"A_TOKEN": "abcdef", "B_TOKEN": "abcdef-and-more", "C_TOKEN": "one\ttwo"})
+    assert secrets.hide("abcdef abcdef-and-more 'one\\ttwo'") == f"{HIDDEN} {HIDDEN} '{HIDDEN}'"
 
 
 def test_what_is_no_secret_or_short_stays() -> None:
