@@ -121,6 +121,17 @@ def test_what_a_dead_build_left_is_swept_away(releases: Releases) -> None:
     assert releases.home.releases() == [IDS[0], IDS[2]]
 
 
+def test_a_folder_without_a_state_is_swept_away(releases: Releases) -> None:
+    """Its removal takes the state first, and may be cut short after that."""
+    add(releases, GOOD)
+    releases.home.release(IDS[1]).mkdir(parents=True)
+    releases.home.generation(f"{IDS[1]}.1").mkdir(parents=True)
+    assert releases.sweep() == [IDS[1]]
+    assert not releases.home.release(IDS[1]).exists()
+    assert releases.home.generations() == []
+    assert releases.home.releases() == [IDS[0]]
+
+
 def test_facts_are_added_to_what_is_known(releases: Releases) -> None:
     assert releases.read(IDS[0]) == {}
     assert releases.next_start(IDS[0]) == 1
