@@ -25,6 +25,15 @@ def test_a_release_is_named_by_utc_time_and_revision() -> None:
     assert new_release_id(NOW, "8c1f2e9", ()) == "20261121T013455-8c1f2e9"
 
 
+def test_a_name_that_is_taken_is_made_one_second_later() -> None:
+    assert new_release_id(NOW, "tree", ["20261121T013455-tree"]) == "20261121T013456-tree"
+
+
+def test_a_start_tells_its_release_and_its_number() -> None:
+    assert release_of("20261121T013455-tree.12") == "20261121T013455-tree"
+    assert generation_number("20261121T013455-tree.12") == 12
+
+
 @given(times, revisions, st.integers(0, 5), st.integers(1, 999_999_999))
 def test_every_name_made_is_one_that_is_known_again(
     now: datetime, revision: str, taken: int, number: int

@@ -38,8 +38,15 @@ def test_a_damaged_dict_is_a_value_error_or_a_record_that_says_the_same(
 
 @given(json_values)
 def test_no_json_makes_it_fail_otherwise(data: Any) -> None:
-    with pytest.raises(ValueError, match="a record has exactly the keys"):
+    with pytest.raises(ValueError, match=r"^a record has exactly the keys live, previous, candidate, phase$"):
         Record.from_dict(data)
+
+
+@pytest.mark.parametrize("key", ["live", "previous", "candidate"])
+@pytest.mark.parametrize("name", ["latest", 1, ""])
+def test_what_is_no_generation_is_named_by_its_key(key: str, name: object) -> None:
+    with pytest.raises(ValueError, match=f"^{key} is no generation's id$"):
+        Record.from_dict({**Record().as_dict(), key: name})
 
 
 @given(records())
@@ -52,6 +59,12 @@ def test_settling_before_the_commit_never_loses_live_and_after_it_goes_forward(r
         committed = record.commit()
         assert committed.settle().live == record.candidate
         assert committed.previous == record.live or record.live is None
+
+
+def test_a_deploy_goes_from_phase_to_phase_with_all_else_as_it_was() -> None:
+    begun = Record(GENERATIONS[0], GENERATIONS[1]).begin(GENERATIONS[2])
+    assert begun == Record(GENERATIONS[0], GENERATIONS[1], GENERATIONS[2], Phase.BUILD)
+    assert begun.at(Phase.BOOT) == Record(GENERATIONS[0], GENERATIONS[1], GENERATIONS[2], Phase.BOOT)
 
 
 @given(records())
@@ -67,7 +80,7 @@ def test_what_was_live_can_be_gone_back_to_after_a_retirement(record: Record) ->
 
 
 def test_nothing_can_be_committed_without_a_candidate() -> None:
-    with pytest.raises(ValueError, match="nothing to commit"):
+    with pytest.raises(ValueError, match=r"^nothing to commit$"):
         Record(live=GENERATIONS[0]).commit()
 
 
