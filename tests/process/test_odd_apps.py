@@ -206,7 +206,9 @@ def test_workers_that_are_recycled_through_deploys_lose_nothing_and_count_each_r
         limits = ("--limit-max-requests", "60", "--limit-max-requests-jitter", "90")
         words = {"server_args": [*SERVERS[server].job["server_args"], *limits]}
     folder = made(tmp_path / "project", server, probe_rate=10, **words)
-    (folder / "gunicorn.conf.py").write_text("max_requests = 60\nmax_requests_jitter = 90\nkeepalive = 75\n")
+    limit = 120 // SERVERS[server].job["workers"]
+    settings = f"max_requests = {limit}\nmax_requests_jitter = {limit}\n"
+    (folder / "gunicorn.conf.py").write_text(PATIENT + settings)
     with serving(folder) as site:
         generations, probed = [site.live()], 0
         with traffic(f"{site.url}/", rate=20) as load:
@@ -216,7 +218,7 @@ def test_workers_that_are_recycled_through_deploys_lose_nothing_and_count_each_r
                 receipt = site.deploy()
                 generations.append(site.live())
                 probed += receipt["traffic"]["sent"]
-                assert receipt["lost"] == {"by_probe": 0, "held_by_crashed": 0}
+                assert receipt["lost"] == {"by_probe": 0, "held_by_crashed": 0}, receipt["traffic"]
         demand_no_loss(load)
         served = load.report["sent"] + probed
         until(lambda: sum(one.counts().finished for one in generations) == served, what=f"{served} counted")
