@@ -14,7 +14,7 @@ from tests.support.site import Site, traffic, until
 from tests.support.torture import HELD, Tell
 from tests.support.victims import Row
 
-# what CI runs, and twelve others by lot; the rest is for `make torture`
+# what CI runs, and six others by lot; the rest is for `make torture`
 TELLING = {
     "sync": {
         "controller": deaths.PHASES,

@@ -21,13 +21,17 @@ from tests.support.main_job import main_job
 from tests.support.plain import plain_uvicorn
 from tests.support.race import demand_every_answer, race, unspoilt
 from tests.support.site import configure, serving
-from tests.support.table import SERVERS
+from tests.support.table import FAMILIES, SERVERS
 from tests.support.way import Way
 
 # a sender on a busy machine is late by less than that, or its run is spoilt
 LINGER, MARGIN = 0.5, 0.05
 
-servers = pytest.mark.parametrize("server", SERVERS)
+# one of each family in CI, and the rest in soak
+servers = pytest.mark.parametrize(
+    "server",
+    [pytest.param(server, marks=() if server in FAMILIES else pytest.mark.soak) for server in SERVERS],
+)
 plain_servers = pytest.mark.parametrize("server", PLAIN)
 
 
@@ -44,7 +48,7 @@ def test_old_workers_answer_whatever_they_hold(tmp_path: Path, server: str, way:
     race_both_ways(tmp_path / "project", server, way)
 
 
-@pytest.mark.parametrize("server", [server for server in SERVERS if "kept" in SERVERS[server].kinds])
+@pytest.mark.parametrize("server", ["gthread", "uvicorn"])
 def test_a_request_that_leaves_as_late_as_promised_is_answered(tmp_path: Path, server: str, way: Way) -> None:
     """Over a connection kept alive, `linger` minus one round trip after the word to leave."""
     folder = made(tmp_path / "project", server)
@@ -55,14 +59,14 @@ def test_a_request_that_leaves_as_late_as_promised_is_answered(tmp_path: Path, s
     assert {result.outcome for result in results} == {"answered"}
 
 
-@pytest.mark.parametrize("server", ["gthread", "uvicorn"])
+@pytest.mark.parametrize("server", ["uvicorn"])
 @pytest.mark.timeout(600)
 def test_deploys_in_a_row_lose_nothing(tmp_path: Path, server: str, way: Way) -> None:
     """Two deploys under mixed traffic."""
     main_job(tmp_path / "project", server, deploys=2, way=way)
 
 
-@servers
+@pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 def test_ten_deploys_in_a_row_lose_nothing(tmp_path: Path, server: str, way: Way) -> None:
