@@ -39,7 +39,7 @@ ALWAYS = [
     for victim, phases in whom.items()
     for phase in phases
 ]
-BY_LOT = 12
+BY_LOT = 6
 
 
 Keep = Callable[[str], Site]
