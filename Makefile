@@ -41,7 +41,7 @@ soak: setup
 bench-wrapper: setup
 	@$(BIN)/python -m benchmarks.wrapper
 
-# half an hour at most; what it found last, and why it stays, is told in docs/mutation.md
+# half an hour at most, on a machine that does nothing else
 mutation: setup
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-mutation
 	@$(UV) pip install --quiet --python .venv-mutation/bin/python --requirements requirements.lock --group mutation

@@ -74,6 +74,8 @@ CHECK = {
 }
 BEGIN = {"at": AT, "deploy": NEXT, "event": "begin", "verb": "deploy", "app": "shop", "by": "ann"}
 
+# a start that no process has: one whose pid is altered to that of a stranger must not be taken for it
+NOBODY = 2**60
 GENERATION = f"generations/{LIVE}"
 FILES: dict[str, Any] = {
     "record.json": {"live": None, "previous": LIVE, "candidate": NEXT, "phase": "boot"},
@@ -89,8 +91,8 @@ FILES: dict[str, Any] = {
         "version": "27.0.1",
         "overruled": {},
     },
-    f"{GENERATION}/master.json": {"pid": 4_000_000, "started": 1},
-    f"{GENERATION}/master.77": {"pid": 4_000_001, "started": 1},
+    f"{GENERATION}/master.json": {"pid": 4_000_000, "started": NOBODY},
+    f"{GENERATION}/master.77": {"pid": 4_000_001, "started": NOBODY},
     f"{GENERATION}/refused.json": {"kind": "gunicorn_config", "evidence": "no"},
     f"{GENERATION}/check.78": CHECK,
     f"{GENERATION}/crashed.79": {"held": 1, "at": 1.0},

@@ -21,7 +21,7 @@ EVIDENCE_LINES = 30
 # in the environment of all that a generation starts: its folder, which no other on this machine has
 MARK = "SEGUE_GENERATION_FOLDER"
 
-_PROCESS: Form = {"pid": range(1, 2**22 + 1), "started": int}  # the most that Linux gives
+_PROCESS: Form = {"pid": range(2, 2**22 + 1), "started": int}  # not init, up to the most that Linux gives
 _START: Form = {
     "root": str,
     "argv": [str],
