@@ -209,6 +209,7 @@ FOUND = [
     Found("keeper.json", "{}", ("status",), 3, "keeper.json is damaged, so the keeper can't be found."),
     Found("keeper.json", "{}", ("recover",), 3, "keeper.json is damaged, so the keeper can't be found."),
     Found(f"{GENERATION}/master.json", "[]", ("status",), 5, "master.json is damaged."),
+    Found(f"{GENERATION}/master.json", '{"pid": 1, "started": 1}', ("status",), 5, "master.json is damaged."),
     Found(f"releases/{RELEASE}.json", "[]", ("releases",), 0, f"{RELEASE}  damaged"),
     Found(f"receipts/{LIVE}.json", "null", ("receipt",), 3, f"{LIVE}.json is damaged."),
     Found(f"receipts/{LIVE}.json", "{}", ("history",), 0, f"{LIVE}.json is damaged, and left out"),
