@@ -63,6 +63,7 @@ def test_parts() -> None:
         ("http://localhost:8000", "HOST:PORT"),
         ("localhost:8000\n", "HOST:PORT"),
         ("localhost:٣", "HOST:PORT"),
+        ("localhost:000080", "HOST:PORT"),
         ("localhost:65536", "port from 0 to 65535"),
         ("256.0.0.1:80", "IPv4"),
         ("1.2.3:80", "IPv4"),

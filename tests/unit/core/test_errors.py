@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from segue.core.errors import ERRORS_BY_EXIT_CODE, Bug, Failed, SegueError, error_from_dict
+from segue.core.errors import (
+    ERRORS_BY_EXIT_CODE,
+    Bug,
+    Failed,
+    Interrupted,
+    Refused,
+    SegueError,
+    Stranded,
+    Unreachable,
+    UsageError,
+    error_from_dict,
+)
 
 WORDS = {"kind": "import", "message": "No.", "evidence": "line 1\nline 2", "hint": "do"}
 
@@ -15,6 +26,12 @@ def test_what_one_process_describes_another_raises(code: int) -> None:
     assert (type(error), error.exit_code) == (ERRORS_BY_EXIT_CODE[code], code)
     assert error.as_dict() == WORDS
     assert str(error) == "No."
+
+
+def test_the_exit_codes_are_those_of_the_readme() -> None:
+    errors = {1: Failed, 2: UsageError, 3: Refused, 4: Unreachable, 5: Stranded, 70: Bug, 130: Interrupted}
+    assert errors == ERRORS_BY_EXIT_CODE
+    assert SegueError.exit_code == 70
 
 
 @pytest.mark.parametrize("code", [0, 4711])

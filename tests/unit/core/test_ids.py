@@ -74,6 +74,7 @@ def test_a_start_is_numbered_from_one_in_plain_digits(number: str) -> None:
         "20261121T013455-../etc",
         "20261121T013455-8C1F2E9",
         "20261121T013455-8c1f2e9\n",
+        "20261121T013455-" + 41 * "a",
         "2026112\u0661T013455-8c1f2e9",
     ],
 )

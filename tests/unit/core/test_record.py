@@ -65,6 +65,7 @@ def test_a_deploy_goes_from_phase_to_phase_with_all_else_as_it_was() -> None:
     begun = Record(GENERATIONS[0], GENERATIONS[1]).begin(GENERATIONS[2])
     assert begun == Record(GENERATIONS[0], GENERATIONS[1], GENERATIONS[2], Phase.BUILD)
     assert begun.at(Phase.BOOT) == Record(GENERATIONS[0], GENERATIONS[1], GENERATIONS[2], Phase.BOOT)
+    assert begun.at(Phase.WATCH).commit() == Record(GENERATIONS[2], GENERATIONS[0], None, Phase.DRAIN)
 
 
 @given(records())

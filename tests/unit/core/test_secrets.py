@@ -16,6 +16,7 @@ NAMES = (
     "aws_secret_access_key",
     "SENTRY_DSN",
     "KEY",
+    "SSH_PASSPHRASE",
     "GOOGLE_CREDENTIALS",
 )
 
@@ -79,6 +80,11 @@ def test_errors_and_events_keep_their_names_and_ids() -> None:
     assert secrets.hide_in_event(event) == {
         "deploy": "20261121T1-a.1", "text": HIDDEN, "error": {"kind": "a", "evidence": HIDDEN}, "n": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["message", "evidence", "hint", "text", "detail"])
+def test_the_free_text_of_an_event_is_one_of_these(key: str) -> None:
+    assert Secrets({"TOKEN": "20261121"}).hide_in_event({key: "on 20261121"}) == {key: f"on {HIDDEN}"}
 
 
 # without those of the word that is shown instead
