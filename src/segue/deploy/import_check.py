@@ -15,7 +15,7 @@ from segue.deploy.commands import started
 from segue.disk.atomic import read_if_whole
 from segue.disk.forms import Form
 from segue.disk.processes import marked
-from segue.run.generation import EVIDENCE_LINES, MARK, Generation, gate_script, place_gate, tail
+from segue.run.generation import EVIDENCE_LINES, gate_script, place_gate, tail
 from segue.run.servers import choose_server
 from segue.run.stacks import app_frames
 from segue.run.start import generation_environment
@@ -23,6 +23,9 @@ from segue.run.start import generation_environment
 if TYPE_CHECKING:
     from segue.deploy.run import Run
 
+# in the environment of all that one import starts: by the generation's own mark, `segue scale`, which imports
+# the live release, would end what serves
+MARK = "SEGUE_IMPORT_FOLDER"
 # the script prints the stack of a hanging import at its own timeout; this is for it to do so
 GRACE = 1.0
 
@@ -86,19 +89,19 @@ async def _import(run: Run, release: Path, folder: Path) -> int | None:
     words = ("import", str(folder / "result.json"), str(timeout), str(os.getpid()), run.module)
     argv = (str(python), str(gate_script(folder)), *words)
     with (folder / "log").open("wb") as output:
-        async with started(*argv, cwd=release, env=env, output=output) as process:
+        async with started(*argv, cwd=release, env={**env, MARK: str(folder)}, output=output) as process:
             try:
                 async with asyncio.timeout(timeout + GRACE):
                     return await process.wait()
             except TimeoutError:
                 return None
             finally:
-                _end_all(run.candidate)
+                _end_all(folder)
 
 
-def _end_all(candidate: Generation) -> None:
-    """End what the import started and left behind, in whatever session: nothing of the candidate runs yet."""
-    for process in marked(MARK, str(candidate.folder)):
+def _end_all(folder: Path) -> None:
+    """End what the import in `folder` started and left behind, in whatever session."""
+    for process in marked(MARK, str(folder)):
         process.signal(signal.SIGKILL)
 
 
