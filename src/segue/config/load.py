@@ -51,6 +51,18 @@ def load_config(project: Path, overrides: Mapping[str, Any], target: str | None 
     return _merged(target, document["app"] | _overlay(document, target) | flags)
 
 
+def load_target(project: Path, name: str) -> Target:
+    """The `[targets.NAME]` table called `name`; one that says nothing for ``local`` where it has none.
+
+    Raises:
+        UsageError: the config can't be used, or there is no such target.
+    """
+    source = _find_source(project)
+    document = _with_name(source.document, project)
+    _refuse_problems(source, document, {})
+    return Target.model_validate(_table(document, name))
+
+
 def _find_source(project: Path) -> _Source:
     tool = _read_toml(project / PYPROJECT).get("tool")
     table = tool.get("segue") if isinstance(tool, dict) else None
@@ -129,12 +141,16 @@ def _error(table: type[BaseModel], content: Any) -> ValidationError | None:
 
 
 def _overlay(document: dict[str, Any], target: str) -> dict[str, Any]:
-    targets = {LOCAL: {}} | document.get("targets", {})
+    return {key: value for key, value in _table(document, target).items() if key not in _ONLY_OF_TARGETS}
+
+
+def _table(document: dict[str, Any], target: str) -> dict[str, Any]:
+    targets: dict[str, dict[str, Any]] = {LOCAL: {}} | document.get("targets", {})
     if target not in targets:
         raise UsageError(
             "target", f"There is no target {shown(target)}.", evidence=f"known targets: {', '.join(targets)}"
         )
-    return {key: value for key, value in targets[target].items() if key not in _ONLY_OF_TARGETS}
+    return targets[target]
 
 
 def _merged(target: str, settings: dict[str, Any]) -> AppConfig:

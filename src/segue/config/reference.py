@@ -14,7 +14,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import SchemaSerializer, core_schema
 
-from segue.config.schema import ConfigFile
+from segue.config.schema import ConfigFile, Settings
 
 SCHEMA_FILE = Path("docs/segue.schema.json")
 PAGE_FILE = Path("docs/config.md")
@@ -69,8 +69,9 @@ class _TomlSchema(GenerateJsonSchema):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of segue.toml, for editors."""
     schema = ConfigFile.model_json_schema(schema_generator=_TomlSchema)
-    for overlaid in schema["$defs"]["Target"]["properties"].values():
-        overlaid.pop("default", None)  # what a target leaves out is what [app] says
+    of_target = schema["$defs"]["Target"]["properties"]
+    for key in of_target.keys() & Settings.model_fields.keys():
+        of_target[key].pop("default", None)  # what a target leaves out is what [app] says
     return {"$schema": GenerateJsonSchema.schema_dialect} | schema | {"title": "segue.toml"}
 
 

@@ -13,13 +13,16 @@ from segue.config.written import (
     Bind,
     Domain,
     FilePath,
+    FullPath,
     HostHeader,
     InnerPath,
     Module,
     Name,
     Seconds,
+    Size,
     SomeSeconds,
     SshHost,
+    UnixName,
     UrlPath,
     Word,
 )
@@ -38,6 +41,27 @@ def _known_server(value: object) -> object:
 
 Server = Annotated[Literal["gunicorn", "uvicorn"], BeforeValidator(_known_server)]
 Count = Annotated[int, Field(ge=1, le=1000)]
+Confinement = Literal[
+    "CapabilityBoundingSet",
+    "LockPersonality",
+    "MemoryDenyWriteExecute",
+    "NoNewPrivileges",
+    "PrivateDevices",
+    "PrivateTmp",
+    "ProtectClock",
+    "ProtectControlGroups",
+    "ProtectHome",
+    "ProtectHostname",
+    "ProtectKernelLogs",
+    "ProtectKernelModules",
+    "ProtectKernelTunables",
+    "RemoveIPC",
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "SystemCallFilter",
+]
 
 
 class _Table(BaseModel):
@@ -126,6 +150,12 @@ class Settings(_Table):
     """Wrap the app in a thin layer that names the release in each answer and counts requests. Without it, the
     watch has the probe alone to judge by, and streams are cut at the end of the drain."""
 
+    standby: Seconds = 60.0
+    """On a server: how long the drained generation is kept warm for a rollback that needs no boot."""
+
+    smoke: Annotated[tuple[UrlPath, ...], Strict(strict=False)] = ()
+    """On a server: further paths that have to answer below 400 after the switch; else it is taken back."""
+
     keep: Count = 5
     """How many good releases stay on disk."""
 
@@ -154,10 +184,37 @@ class Target(Settings):
     """A `[targets.NAME]` table: only the keys that it sets count, and they are laid over `[app]`."""
 
     host: SshHost | None = None
-    """Where the target is, as ssh knows it: `"deploy@web1"`."""
+    """Where the target is, as ssh knows it: `"deploy@web1"`. Without it: this machine."""
 
     domain: Domain | None = None
-    """The name that users reach the target by: `"shop.example"`."""
+    """The name that users reach the target by: `"shop.example"`. A target that has one is a server."""
+
+    aliases: Annotated[tuple[Domain, ...], Strict(strict=False)] = ()
+    """Further names that users reach it by."""
+
+    certificate: FullPath | None = None
+    """The TLS certificate with its chain. With it, http is redirected to https."""
+
+    certificate_key: FullPath | None = None
+    """The key of `certificate`."""
+
+    acme_root: FullPath | None = None
+    """The folder that an ACME client leaves its challenges in."""
+
+    body_limit: Size = "10m"
+    """The largest request body."""
+
+    user: UnixName | None = None
+    """The user that the app runs as. Without it: the app's name."""
+
+    deploy_user: UnixName = "deploy"
+    """The user that may ask for deploys, and that builds."""
+
+    writable: Annotated[tuple[FullPath, ...], Strict(strict=False)] = ()
+    """Folders that the app may write to, besides its `shared` one."""
+
+    unconfined: Annotated[tuple[Confinement, ...], Strict(strict=False)] = ()
+    """Parts of the sandbox that the app can't live with, such as `["MemoryDenyWriteExecute"]` for a JIT."""
 
 
 class ConfigFile(_Table):

@@ -78,6 +78,13 @@ def _write_seconds(seconds: float) -> str:
     return f"{Decimal(repr(seconds)).normalize():f}s"
 
 
+def _full_path(text: str) -> Path:
+    path = PurePosixPath(text)
+    if ".." in path.parts:
+        raise ValueError('should have no ".." in it')
+    return Path(path)
+
+
 def _inner_path(text: str) -> Path:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or not path.parts:
@@ -131,3 +138,14 @@ HostHeader = Annotated[
 ]
 SshHost = Annotated[str, Written(r"[A-Za-z0-9_][!-~]*", "a host that ssh knows", "deploy@web1")]
 Domain = Annotated[str, Written(r"[A-Za-z0-9][A-Za-z0-9.-]*", "a domain name", "shop.example")]
+# what needs no quotes in a unit or in nginx's config
+FullPath = Annotated[
+    Path,
+    Written(
+        r"/[A-Za-z0-9._/@+-]+", "a full path of plain letters", "/etc/ssl/shop/fullchain.pem", _full_path
+    ),
+]
+UnixName = Annotated[
+    str, Written(r"[a-z_][a-z0-9_-]{0,30}", "a user's name of at most 31 small letters", "shop")
+]
+Size = Annotated[str, Written(r"[1-9][0-9]{0,8}[km]?", "a size, in bytes, k or m", "10m")]

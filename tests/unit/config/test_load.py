@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segue.config.load import load_config
+from segue.config.load import load_config, load_target
 from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.errors import UsageError
@@ -66,6 +66,8 @@ linger = "1.5s"
 drain_timeout = "24h"
 probe_rate = 1000
 wrap = false
+standby = "5m"
+smoke = ["/cart", "/api/v1/items?page=1"]
 keep = 1
 auto_rollback = false
 shared = ["media", "var/uploads"]
@@ -95,10 +97,36 @@ shared = ["media", "var/uploads"]
         "drain_timeout": "86400s",
         "probe_rate": 1000,
         "wrap": False,
+        "standby": "300s",
+        "smoke": ["/cart", "/api/v1/items?page=1"],
         "keep": 1,
         "auto_rollback": False,
         "shared": ["media", "var/uploads"],
     }
+
+
+def test_a_server_has_keys_of_its_own(project: Path) -> None:
+    (project / "segue.toml").write_text("""\
+[targets.production]
+host = "deploy@web1"
+domain = "shop.example"
+aliases = ["www.shop.example"]
+certificate = "/etc/ssl/shop/fullchain.pem"
+certificate_key = "/etc/ssl/shop/key.pem"
+body_limit = "1m"
+unconfined = ["MemoryDenyWriteExecute"]
+watch = "2s"
+""")
+    target = load_target(project, "production")
+    assert (target.host, target.domain, target.aliases) == (
+        "deploy@web1",
+        "shop.example",
+        ("www.shop.example",),
+    )
+    assert (target.user, target.deploy_user, target.body_limit) == (None, "deploy", "1m")
+    assert target.unconfined == ("MemoryDenyWriteExecute",)
+    assert load_config(project, {}, "production").watch == 2
+    assert load_target(project, "local").domain is None
 
 
 @given(digits=st.integers(0, 10**6), unit=st.sampled_from(["ms", "s"]), fraction=st.integers(0, 999))

@@ -119,6 +119,13 @@ def test_one_problem_in_app(tmp_path: Path, line: str, problem: str) -> None:
         ('[targets.web]\nname = "x"', "targets.web.name: unknown here; it belongs under [app]"),
         ('[targets.web]\nhost = "-oProxyCommand=x"', ""),
         ('[targets.web]\ndomain = "https://shop"', ""),
+        ('[targets.web]\ndomain = "shop.example; include /etc/passwd"', ""),
+        ('[targets.web]\nuser = "shop\\nroot"', ""),
+        ('[targets.web]\nuser = "-o"', ""),
+        ('[targets.web]\ncertificate = "/etc/ssl/../shadow"', ""),
+        ('[targets.web]\ncertificate = "/etc/ssl/a b;"', ""),
+        ('[targets.web]\nbody_limit = "10m; root /"', ""),
+        ('[targets.web]\nunconfined = ["ExecStart"]', ""),
     ],
 )
 def test_one_problem_elsewhere(tmp_path: Path, text: str, problem: str) -> None:
