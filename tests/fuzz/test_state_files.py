@@ -29,6 +29,7 @@ from segue.deploy.releases import Releases
 from segue.deploy.run import Site
 from segue.disk.home import Home
 from segue.embedded.masters import Masters
+from segue.embedded.tasks import OwnTasks
 from segue.proof.receipt import read_receipt
 from segue.run.trouble import trouble_of
 
@@ -152,7 +153,9 @@ def converge(home: Home) -> None:
     """What the next controller does first, but for starting anything; only documented errors end it."""
     with socket.socket() as listener, contextlib.suppress(SegueError):
         masters = Masters(home, listener.fileno(), {})
-        site = Site(home, masters, JumpClock(), Address("127.0.0.1", 8000), {}, lambda _event: None)
+        site = Site(
+            home, masters, JumpClock(), Address("127.0.0.1", 8000), {}, lambda _event: None, OwnTasks()
+        )
         record = home.read_record()
         with contextlib.suppress(SegueError):
             asyncio.run(apply_record(Record(), masters))

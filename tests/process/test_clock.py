@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,11 @@ from tests.support.torture import Tell
 
 from segue.config.load import load_config
 from segue.deploy.execute import execute
+from segue.deploy.prepare import Wish, look_up, prepare
 from segue.deploy.run import Site
 from segue.disk.events import Event, append_event
 from segue.embedded.clock import SystemClock
-from segue.embedded.prepare import prepare
-from segue.embedded.server import Asker
+from segue.embedded.tasks import OwnTasks
 from segue.proof.receipt import Receipt
 
 DAY = 86400.0
@@ -49,7 +49,8 @@ class Executor:
     @property
     def site(self) -> Site:
         bench = self.bench
-        return Site(bench.home, bench.processes, self.clock, bench.address, bench.environ, self._say)
+        told = (bench.address, bench.environ, self._say, OwnTasks())
+        return Site(bench.home, bench.processes, self.clock, *told)
 
     def _say(self, event: Event) -> None:
         append_event(self.bench.home.events, event)
@@ -59,7 +60,11 @@ class Executor:
     def carry_out(self, verb: str, step: str = "", by: float = 0.0) -> Receipt:
         self.step, self.by = step, by
         config = load_config(self.bench.home.project, {})
-        return asyncio.run(execute(prepare(self.site, config, Asker({"verb": verb}))))
+        wish = Wish(verb)
+        if verb in ("up", "deploy"):
+            source, module = look_up(self.bench.home.project, config, None, None)
+            wish = replace(wish, source=source, module=module)
+        return asyncio.run(execute(prepare(self.site, config, wish)))
 
 
 @contextmanager

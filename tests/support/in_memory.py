@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from segue.core.address import Address
 from segue.core.errors import Failed
 from segue.deploy.converge import Standing
 
@@ -78,6 +79,33 @@ class Machine:
     def serving(self) -> set[str]:
         """The generations that take requests."""
         return {name for name, now in self.standing.items() if now is Standing.SERVING}
+
+
+@dataclass
+class Signpost:
+    """`Front` without a proxy.
+
+    Attributes:
+        leads_to: the generation that new requests go to.
+    """
+
+    leads_to: str | None = None
+
+    def address(self, generation: str) -> Address:
+        return Address(path=f"/run/{generation}")
+
+    def routed(self) -> str | None:
+        return self.leads_to
+
+    def route(self, generation: str) -> None:
+        self.leads_to = generation
+
+    async def deserted(self, generation: str, limit: float) -> bool:
+        del generation, limit
+        return True
+
+    async def healthy(self, generation: str) -> None:
+        """Whoever stands is well."""
 
 
 @dataclass

@@ -23,7 +23,7 @@ def records(draw: st.DrawFn) -> Record:
         for phase in BEFORE_COMMIT[1 : draw(st.integers(1, len(BEFORE_COMMIT)))]:
             record = record.at(phase)
         if record.phase is Phase.WATCH and draw(st.booleans()):
-            record = record.commit()
+            record = record.commit(standby=draw(st.booleans()))
     return record.settle() if draw(st.integers(0, 3)) == 0 else record
 
 

@@ -105,7 +105,7 @@ async def _come_to_rest(run: Run) -> SegueError | None:
     """One path for every end: make the machine match the settled record; only then write down how it went."""
     stranded: SegueError | None = None
     try:
-        await apply_record(run.record.settle(), run.site.processes)
+        await apply_record(run.record.settle(), run.site.processes, run.site.front)
     except (SegueError, OSError) as failure:
         stranded = _not_at_rest(run, failure)
     try:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.core.durations import format_duration
 from segue.core.errors import Failed
-from segue.deploy.commands import started
 from segue.disk.atomic import read_if_whole
 from segue.disk.forms import Form
 from segue.disk.processes import marked
@@ -46,10 +43,10 @@ async def check_import(run: Run) -> str:
         Failed: it can't be imported, never ends, or is not what is being released.
     """
     release = run.site.home.release(run.plan.release)
-    with tempfile.TemporaryDirectory(prefix="segue-import-") as folder:
-        status = await _import(run, release, Path(folder))
-        found = read_if_whole(Path(folder, "result.json"), _RESULT)
-        printed = app_frames(tail(Path(folder, "log"), EVIDENCE_LINES))
+    with run.site.tasks.folder() as folder:
+        status = await _import(run, release, folder)
+        found = read_if_whole(folder / "result.json", _RESULT)
+        printed = app_frames(tail(folder / "log", EVIDENCE_LINES))
     if status is None:
         raise Failed(
             "import_timeout",
@@ -86,10 +83,12 @@ async def _import(run: Run, release: Path, folder: Path) -> int | None:
         python=python,
         folder=run.candidate.folder,
     )
-    words = ("import", str(folder / "result.json"), str(timeout), str(os.getpid()), run.module)
+    tasks = run.site.tasks
+    words = ("import", str(folder / "result.json"), str(timeout), str(tasks.parent), run.module)
     argv = (str(python), str(gate_script(folder)), *words)
+    env = {**env, MARK: str(folder)}
     with (folder / "log").open("wb") as output:
-        async with started(*argv, cwd=release, env={**env, MARK: str(folder)}, output=output) as process:
+        async with tasks.of_app(*argv, cwd=release, env=env, folder=folder, output=output) as process:
             try:
                 async with asyncio.timeout(timeout + GRACE):
                     return await process.wait()

@@ -2,73 +2,112 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from segue.build.source import Source
 from segue.config.schema import AppConfig
 from segue.core.durations import format_duration
-from segue.core.ids import generation_id
+from segue.core.ids import generation_id, release_of
 from segue.core.plan import Plan, Step
 
 HANDOFF = "handoff"
+BLUE_GREEN = "blue-green"
 
 
-def plan_deploy(
-    config: AppConfig, live: str | None, release: str, *, source: Source, module: str, verb: str = "deploy"
-) -> Plan:
-    """The plan to build `source` as `release` and bring it in beside `live`."""
-    prepare = (
+@dataclass(frozen=True)
+class Ground:
+    """What a plan starts from.
+
+    Attributes:
+        config: the app's config.
+        target: where it runs.
+        strategy: how new requests change sides there.
+        live: the generation that serves; None where nothing does.
+    """
+
+    config: AppConfig
+    target: str
+    strategy: str
+    live: str | None
+
+
+def plan_deploy(ground: Ground, release: str, *, source: Source, module: str, verb: str = "deploy") -> Plan:
+    """The plan to build `source` as `release` and bring it in beside what is live."""
+    build = (
         Step("build", f"copy {source.describe()} to release {release}, with its own dependencies"),
         Step("import", f"import {module} once, apart from everything, with the release's own interpreter"),
     )
-    return _plan(config, verb, live, release, 1, prepare)
+    generation = generation_id(release, 1)
+    return _plan(ground, verb, generation, (*build, *_start(ground, generation)))
 
 
-def plan_start(config: AppConfig, live: str | None, release: str, number: int, *, verb: str) -> Plan:
+def plan_start(ground: Ground, release: str, number: int, *, verb: str) -> Plan:
     """The plan to start `release`, which is on disk, for the `number`th time: a rollback or a restart."""
-    return _plan(config, verb, live, release, number, ())
-
-
-def _plan(
-    config: AppConfig, verb: str, live: str | None, release: str, number: int, prepare: tuple[Step, ...]
-) -> Plan:
     generation = generation_id(release, number)
+    return _plan(ground, verb, generation, _start(ground, generation))
+
+
+def plan_return(ground: Ground, generation: str) -> Plan:
+    """The plan to roll back to `generation`, which is kept warm: nothing has to boot."""
+    ready = Step("ready", f"{generation} is warm: ask it for {ground.config.check} on its own socket")
+    return _plan(ground, "rollback", generation, (ready,))
+
+
+def _plan(ground: Ground, verb: str, generation: str, until_ready: tuple[Step, ...]) -> Plan:
     return Plan(
         verb=verb,
-        app=config.name,
-        target="local",
-        strategy=HANDOFF,
-        release=release,
+        app=ground.config.name,
+        target=ground.target,
+        strategy=ground.strategy,
+        release=release_of(generation),
         generation=generation,
-        previous=live,
-        steps=(*prepare, *_bring_in(config, generation), *_hand_over(config, live, generation)),
+        previous=ground.live,
+        steps=(*until_ready, *_switch(ground, generation), *_hand_over(ground, generation)),
     )
 
 
-def _bring_in(config: AppConfig, generation: str) -> tuple[Step, ...]:
-    check = f"GET {config.check} in its own process"
+def _start(ground: Ground, generation: str) -> tuple[Step, ...]:
+    check = f"GET {ground.config.check} in its own process"
+    timeout = format_duration(ground.config.ready_timeout)
     return (
         Step(
             "boot",
             f"start {generation} beside what serves; its first worker imports the app and answers {check}",
         ),
-        Step(
-            "ready", f"wait until all its workers are ready, at most {format_duration(config.ready_timeout)}"
-        ),
-        Step("switch", f"let {generation} accept requests"),
+        Step("ready", f"wait until all its workers are ready, at most {timeout}"),
     )
 
 
-def _hand_over(config: AppConfig, live: str | None, generation: str) -> tuple[Step, ...]:
-    commit = Step("commit", f"{generation} is the live generation from here on")
-    prune = Step("prune", f"keep {config.keep} good releases on disk")
-    if live is None:
-        return (commit, prune)
-    deadline = format_duration(config.drain_timeout)
-    drain = f"{live} stops accepting, finishes what it holds, and leaves; cut after {deadline}"
-    return (Step("watch", _watch(config)), commit, Step("drain", drain), prune)
-
-
-def _watch(config: AppConfig) -> str:
+def _switch(ground: Ground, generation: str) -> tuple[Step, ...]:
+    if ground.strategy == HANDOFF:
+        return (Step("switch", f"let {generation} accept requests"),)
+    paths = ", ".join((ground.config.check, *ground.config.smoke))
     return (
-        f"both serve: compare them for {format_duration(config.watch)} and {config.watch_requests} answers, "
+        Step("switch", f"ask {generation} on its own socket, and lead the front to it"),
+        Step("verify", f"ask for {paths} where users do; an answer that is not {generation}'s takes it back"),
+    )
+
+
+def _hand_over(ground: Ground, generation: str) -> tuple[Step, ...]:
+    commit = Step("commit", f"{generation} is the live generation from here on")
+    prune = Step("prune", f"keep {ground.config.keep} good releases on disk")
+    if ground.live is None:
+        return (commit, prune)
+    return (Step("watch", _watch(ground)), commit, Step("drain", _drain(ground)), prune)
+
+
+def _drain(ground: Ground) -> str:
+    live, deadline = ground.live, format_duration(ground.config.drain_timeout)
+    if ground.strategy == HANDOFF:
+        return f"{live} stops accepting, finishes what it holds, and leaves; cut after {deadline}"
+    standby = format_duration(ground.config.standby)
+    return f"{live} finishes what it holds, for {deadline} at most, and is kept warm for {standby}"
+
+
+def _watch(ground: Ground) -> str:
+    config = ground.config
+    who = "both serve: compare them" if ground.strategy == HANDOFF else "compare it with what served before"
+    return (
+        f"{who} for {format_duration(config.watch)} and {config.watch_requests} answers, "
         f"at most {format_duration(config.watch_limit)}; worse is taken back"
     )

@@ -10,7 +10,6 @@ from segue.core.errors import Failed
 from segue.core.ids import release_of
 from segue.core.plan import Plan
 from segue.core.record import Phase, Record
-from segue.deploy.plan import HANDOFF
 from segue.deploy.releases import State
 from segue.deploy.run import Site
 from segue.disk.atomic import read_if_whole, write_json
@@ -66,7 +65,7 @@ def _receipt(site: Site, record: Record, generation: str) -> Receipt:
 
 def _plan(site: Site, generation: str, previous: str | None, begin: Event) -> Plan:
     verb, app = str(begin.get("verb", "deploy")), str(begin.get("app", site.home.project.name))
-    return Plan(verb, app, "local", HANDOFF, release_of(generation), generation, previous, ())
+    return Plan(verb, app, site.target, site.strategy, release_of(generation), generation, previous, ())
 
 
 def _since(site: Site, begin: Event) -> float:

@@ -14,8 +14,9 @@ from segue.core.plan import Plan
 from segue.core.record import Record
 from segue.core.secrets import Secrets
 from segue.deploy.measure import Measurement
+from segue.deploy.plan import BLUE_GREEN, HANDOFF
 from segue.deploy.releases import Releases
-from segue.deploy.seams import Clock, Processes
+from segue.deploy.seams import Clock, Front, Processes, Tasks
 from segue.disk.events import Event
 from segue.disk.home import Home
 from segue.run.generation import Generation
@@ -34,6 +35,9 @@ class Site:
         address: where users come in.
         environ: the environment that generations start from.
         say: takes every event.
+        tasks: runs what a deploy runs beside the app's processes.
+        target: its name.
+        front: the proxy before the app; None where the app's own processes accept what users send.
     """
 
     home: Home
@@ -42,6 +46,14 @@ class Site:
     address: Address
     environ: Mapping[str, str]
     say: Say
+    tasks: Tasks
+    target: str = "local"
+    front: Front | None = None
+
+    @property
+    def strategy(self) -> str:
+        """How new requests change sides here."""
+        return HANDOFF if self.front is None else BLUE_GREEN
 
     @property
     def releases(self) -> Releases:
@@ -50,12 +62,12 @@ class Site:
 
     def generation(self, name: str) -> Generation:
         """The generation of that name."""
-        return Generation(name, self.home.generation(name))
+        return Generation(name, self.home.generation(name), self.home.unit(name))
 
     def secrets(self) -> Secrets:
         """What nothing that an app prints or raises may tell, as things stand."""
         try:
-            env_file = (self.home.project / ".env").read_text(encoding="utf-8", errors="replace")
+            env_file = self.home.env_file.read_text(encoding="utf-8", errors="replace")
         except OSError:
             env_file = ""
         return Secrets(self.environ, env_file)

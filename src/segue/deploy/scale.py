@@ -8,7 +8,7 @@ from typing import Any
 from segue.config.schema import AppConfig
 from segue.core.errors import Failed, Interrupted, Refused, SegueError, UsageError
 from segue.deploy.import_check import check_import
-from segue.deploy.plan import plan_start
+from segue.deploy.plan import Ground, plan_start
 from segue.deploy.run import Run, Site
 
 MOST_WORKERS = 1000
@@ -76,7 +76,8 @@ async def _carry_out(site: Site, config: AppConfig, live: str, was: int, workers
 async def _demand_importable(site: Site, config: AppConfig, live: str) -> None:
     """Import the app apart from everything: one worker that can't be booted would end the whole master."""
     release, number = live.rsplit(".", 1)
-    plan = plan_start(config, live, release, int(number), verb="scale")
+    ground = Ground(config, site.target, site.strategy, live)
+    plan = plan_start(ground, release, int(number), verb="scale")
     run = Run(plan, config, site, site.home.read_record(), site.releases.read(release)["module"], "")
     try:
         await check_import(run)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from asyncio.subprocess import Process
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from pathlib import Path
+from typing import IO, Protocol
 
+from segue.core.address import Address
 from segue.deploy.converge import Observed
+
+Started = AbstractAsyncContextManager[Process]
 
 
 class Processes(Protocol):
@@ -52,6 +59,47 @@ class Processes(Protocol):
 
     async def discard(self, generation: str) -> None:
         """End it: it never accepted anything."""
+
+
+class Front(Protocol):
+    """The proxy before the app: it knows one place, and leads it to one generation."""
+
+    def address(self, generation: str) -> Address:
+        """Where `generation` listens."""
+
+    def routed(self) -> str | None:
+        """The generation that new requests go to; None where they go nowhere."""
+
+    def route(self, generation: str) -> None:
+        """Have new requests go to `generation`, from one instant to the next."""
+
+    async def deserted(self, generation: str, limit: float) -> bool:
+        """Wait until nobody is connected to `generation`, for `limit` seconds at most; whether that came."""
+
+    async def healthy(self, generation: str) -> None:
+        """Ask `generation` for its check where the front will reach it.
+
+        Raises:
+            Failed: it does not answer as it should.
+        """
+
+
+class Tasks(Protocol):
+    """What a deploy runs beside the app's processes, each as the user that it is to be."""
+
+    parent: int
+    """The process whose end is the end of every task, as the task sees it."""
+
+    def building(self, *argv: str, env: Mapping[str, str]) -> Started:
+        """`argv` with pipes, as who builds; whichever way the block is left, all that it started is gone."""
+
+    def of_app(
+        self, *argv: str, cwd: Path, env: Mapping[str, str], folder: Path, output: IO[bytes]
+    ) -> Started:
+        """`argv` as the app's user, where the app's own processes run, with `folder` to write to."""
+
+    def folder(self) -> AbstractContextManager[Path]:
+        """A folder for one task of the app's to write to."""
 
 
 class Clock(Protocol):

@@ -15,10 +15,10 @@ from segue.core.ids import release_of
 from segue.core.record import Phase
 from segue.deploy import import_check
 from segue.deploy.apply import apply_record
-from segue.deploy.commands import started
 from segue.deploy.releases import State
 from segue.deploy.run import Run
 from segue.deploy.scale import carried_over
+from segue.deploy.verify import verify_candidate
 from segue.deploy.watch import watch_candidate
 from segue.run.counters import Counts
 from segue.run.servers import loses_requests
@@ -51,7 +51,8 @@ async def _built(run: Run) -> dict[str, Any]:
         "shared": [str(path) for path in run.config.shared],
         "python": None if run.config.python is None else str(run.config.python),
     }
-    async with started(sys.executable, "-m", "segue.build", stdin=True, env=run.site.environ) as process:
+    argv = (sys.executable, "-m", "segue.build")
+    async with run.site.tasks.building(*argv, env=run.site.environ) as process:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the build's pipes were asked for")
         process.stdin.write(json.dumps(spec).encode() + b"\n")
@@ -79,7 +80,7 @@ async def boot(run: Run) -> str:
     found, scaled = site.releases.read(run.plan.release), carried_over(run)
     document = start_document(
         run.config if scaled is None else run.config.model_copy(update={"workers": scaled}),
-        site.address,
+        site.address if site.front is None else site.front.address(name),
         generation=name,
         folder=run.candidate.folder,
         project=site.home.project,
@@ -128,7 +129,15 @@ async def ready(run: Run) -> str:
 async def switch(run: Run) -> str:
     """Let the candidate accept, be the live one up or not: its being down may be what this deploy mends."""
     run.site.processes.go(run.plan.generation)
+    if run.site.front is not None:
+        await run.site.front.healthy(run.plan.generation)
+        run.site.front.route(run.plan.generation)
     return ""
+
+
+async def verify(run: Run) -> str:
+    """Ask where users ask, whether it is the candidate that answers."""
+    return await verify_candidate(run)
 
 
 async def watch(run: Run) -> str:
@@ -140,7 +149,7 @@ async def commit(run: Run) -> str:
     """The one write after which the candidate is the live generation."""
     old = run.record.live
     run.can_be_cancelled = False
-    run.write(run.record.commit())
+    run.write(run.record.commit(standby=run.site.front is not None and run.config.standby > 0))
     run.site.releases.update(run.plan.release, state=State.GOOD, live_at=run.site.timestamp())
     if run.plan.verb == "rollback" and old is not None:
         run.site.releases.update(release_of(old), state=State.BAD)
@@ -152,13 +161,24 @@ async def drain(run: Run) -> str:
     """The old generation finishes what it holds, and leaves."""
     old = None if run.plan.previous is None else run.site.generation(run.plan.previous)
     before, crashed = (Counts(), []) if old is None else (old.counts(), old.crashes())
-    await apply_record(run.record, run.site.processes)
+    await _stand_by(run)
+    await apply_record(run.record, run.site.processes, run.site.front)
     if old is None:
         return ""
     run.cut = sum(crash["held"] for crash in old.crashes() if crash not in crashed)
     run.drained = (old.counts() - before).drained
     told = {"drained": run.drained, "cut": run.cut}
     return ", ".join(f"{number} {what}" for what, number in told.items() if number)
+
+
+async def _stand_by(run: Run) -> None:
+    """Keep the old generation warm, where nobody holds on to it."""
+    old = run.record.standby
+    if old is None or run.site.front is None:
+        return
+    if not await run.site.front.deserted(old, run.config.drain_timeout):
+        run.note(f"{old} holds connections still, and leaves instead of being kept warm")
+        run.write(run.record.stand_down())
 
 
 async def prune(run: Run) -> str:
@@ -175,6 +195,7 @@ STEPS: dict[str, StepFunction] = {
     "boot": boot,
     "ready": ready,
     "switch": switch,
+    "verify": verify,
     "watch": watch,
     "commit": commit,
     "drain": drain,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import Any
 
 from segue.disk.forms import Form, fits
+
+_LARGEST = 64 << 20
 
 
 def write_json(path: Path, document: Any) -> None:
@@ -43,15 +46,37 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def read_plain(path: Path) -> bytes:
+    """What is in the file at `path`, which must be neither a link nor anything that blocks.
+
+    On a server root reads what the app's user has written.
+
+    Raises:
+        ValueError: it is no file, or a larger one than segue or its gate writes.
+        OSError: it can't be read.
+    """
+    with open(path, "rb", opener=_no_link) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("it is no file")
+        if status.st_size > _LARGEST:
+            raise ValueError("it is too large")
+        return file.read(_LARGEST)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def read_json(path: Path, form: Form = object) -> Any:
     """The document in `path`; None where there is no such file.
 
     Raises:
         ValueError: the file holds no JSON, or a document that does not have `form`.
-        OSError: the file can't be read.
+        OSError: the file can't be read, or is a link.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_plain(path))
     except FileNotFoundError:
         return None
     except RecursionError as error:

@@ -39,6 +39,21 @@ class Home:
         return self.project / ".segue"
 
     @property
+    def code(self) -> Path:
+        """The folder that holds the releases' code."""
+        return self.root
+
+    @property
+    def env_file(self) -> Path:
+        """What holds the app's secrets, if it is there."""
+        return self.project / ".env"
+
+    def unit(self, generation: str) -> str:
+        """The systemd unit that `generation` runs and logs as; empty where the keeper is embedded."""
+        del generation
+        return ""
+
+    @property
     def lock(self) -> Path:
         """The deploy lock."""
         return self.root / "lock"
@@ -71,11 +86,11 @@ class Home:
     @property
     def current(self) -> Path:
         """A link to the live release, for people."""
-        return self.root / "current"
+        return self.code / "current"
 
     def release(self, release: str) -> Path:
         """The folder of `release`: its code, and its virtual environment in `.venv`."""
-        return self.root / "releases" / release
+        return self.code / "releases" / release
 
     def release_state(self, release: str) -> Path:
         """The file that says in which state `release` is."""
@@ -121,7 +136,7 @@ class Home:
 
     def stray_releases(self) -> list[str]:
         """The ids of releases that have a folder, but nothing says in which state they are."""
-        folders = {path.name for path in (self.root / "releases").glob("*-*") if path.is_dir()}
+        folders = {path.name for path in (self.code / "releases").glob("*-*") if path.is_dir()}
         return sorted(name for name in folders - {*self.releases()} if is_release_id(name))
 
     def generations(self) -> list[str]:
@@ -157,11 +172,11 @@ class Home:
         """Let `current` follow the record, for people; nothing of segue's runs through it."""
         if record.live is None:
             return
-        temporary = self.root / ".current.new"
+        temporary = self.current.with_name(".current.new")
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(Path("releases") / release_of(record.live))
         temporary.rename(self.current)
-        sync_folder(self.root)
+        sync_folder(self.code)
 
     def read_keeper(self) -> dict[str, Any] | None:
         """What the running keeper says of itself; None where none ever ran.

@@ -14,11 +14,13 @@ from typing import Any
 
 from segue import __version__
 from segue.config.load import load_config
+from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.errors import Interrupted, Refused, SegueError, Stranded, UsageError
 from segue.core.record import Phase, Record
 from segue.deploy.apply import apply_record
 from segue.deploy.execute import execute
+from segue.deploy.prepare import Wish, look_up, prepare
 from segue.deploy.recovered import write_interrupted_receipt
 from segue.deploy.run import Run, Site
 from segue.deploy.scale import scale_live
@@ -32,9 +34,9 @@ from segue.embedded.clock import SystemClock
 from segue.embedded.later import until_done
 from segue.embedded.listener import BACKLOG
 from segue.embedded.masters import Masters
-from segue.embedded.prepare import prepare
 from segue.embedded.server import Asker, Server
 from segue.embedded.supervisor import Supervisor
+from segue.embedded.tasks import OwnTasks
 from segue.embedded.watching import BY, Watching
 from segue.proof.receipt import Receipt
 
@@ -72,7 +74,8 @@ class Keeper:
 
     def __post_init__(self) -> None:
         self.masters = Masters(self.home, self.listener.fileno(), self.environ)
-        self.site = Site(self.home, self.masters, SystemClock(), self.address, self.environ, self._say)
+        clock, tasks = SystemClock(), OwnTasks()
+        self.site = Site(self.home, self.masters, clock, self.address, self.environ, self._say, tasks)
         self._turn = asyncio.Lock()
         self._supervisor = Supervisor(self.home, self.masters, self._note, self._settle)
         self._recovering = True
@@ -384,12 +387,19 @@ class Keeper:
 
     def _prepare(self, asker: Asker) -> Run:
         config = load_config(self.home.project, self.overrides)
-        run = prepare(self.site, config, asker)
+        run = prepare(self.site, config, self._wish(config, asker))
         if replace(config.bind, port=config.bind.port or self.address.port) != self.address:
             run.notes.append(
                 f"bind is {config.bind} now: that needs a new `segue up`; this one stays on {self.address}"
             )
         return run
+
+    def _wish(self, config: AppConfig, asker: Asker) -> Wish:
+        wish = Wish(asker.verb, asker.by, asker.args.get("to"), asker.args.get("strategy"))
+        if asker.verb not in ("up", "deploy"):
+            return wish
+        source, module = look_up(self.home.project, config, asker.args.get("path"), asker.args.get("rev"))
+        return replace(wish, source=source, module=module)
 
     def _locked(self) -> Refused:
         if self._run is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segue.disk.atomic import read_plain
 from segue.run.gate.counting import BUCKETS, CELLS, DRAINED, ERRORS, FINISHED, LATENCY, STARTED
 
 
@@ -71,8 +72,8 @@ def read_counts(path: Path) -> Counts:
     The app can write there too: what is left of a file that was cut short is counted.
     """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+        content = read_plain(path)
+    except (FileNotFoundError, ValueError):
         return Counts()
     cells = array.array("Q", content[: len(content) // 8 * 8])
     sums = [sum(cells[cell::CELLS]) for cell in range(CELLS)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,15 +56,22 @@ class Generation:
     Attributes:
         name: its id, ``RELEASE.N``.
         folder: where its start, its gate's files and its log lie.
+        unit: the systemd unit that it runs as, whose journal is its log; empty with the embedded keeper.
     """
 
     name: str
     folder: Path
+    unit: str = ""
 
     @property
     def log(self) -> Path:
-        """What its processes print."""
+        """What its processes print, with the embedded keeper."""
         return self.folder / "log"
+
+    @property
+    def whole_log(self) -> str:
+        """Where people find all that its processes print."""
+        return f"`journalctl -u {self.unit}`" if self.unit else str(self.log)
 
     def prepare(self, start: dict[str, Any]) -> None:
         """Write down how to start it."""
@@ -196,7 +204,7 @@ class Generation:
 
     def log_tail(self, lines: int = EVIDENCE_LINES) -> str:
         """The last `lines` lines of its log."""
-        return tail(self.log, lines)
+        return journal_tail(self.unit, lines) if self.unit else tail(self.log, lines)
 
     def _files(self, stem: str) -> Iterator[Path]:
         for name in sorted(os.listdir(self.folder)):
@@ -222,6 +230,13 @@ def _damaged(path: Path, evidence: str) -> Stranded:
         evidence=evidence,
         hint="what serves still serves; move the file away once nothing of that generation runs",
     )
+
+
+def journal_tail(unit: str, lines: int) -> str:
+    """The last `lines` lines of the journal of `unit`; why there are none, where it can't be read."""
+    argv = ("journalctl", "--unit", unit, "--output", "cat", "--no-pager", "--quiet", "--lines", str(lines))
+    found = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return (found.stdout or found.stderr).decode(errors="replace").strip()
 
 
 def tail(path: Path, lines: int) -> str:

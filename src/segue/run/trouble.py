@@ -60,7 +60,7 @@ def crashed(generation: Generation) -> Failed:
 
 
 def _exited(generation: Generation) -> Failed:
-    log, whole = generation.log_tail(LOG_LINES), f"its whole log: {generation.log}"
+    log, whole = generation.log_tail(LOG_LINES), f"its whole log: {generation.whole_log}"
     raised = _WORKER_RAISED.search(log)
     if raised is not None:
         return Failed(

@@ -42,7 +42,7 @@ def test_no_json_makes_it_fail_otherwise(data: Any) -> None:
         Record.from_dict(data)
 
 
-@pytest.mark.parametrize("key", ["live", "previous", "candidate"])
+@pytest.mark.parametrize("key", ["live", "previous", "candidate", "standby"])
 @pytest.mark.parametrize("name", ["latest", 1, ""])
 def test_what_is_no_generation_is_named_by_its_key(key: str, name: object) -> None:
     with pytest.raises(ValueError, match=f"^{key} is no generation's id$"):
@@ -97,3 +97,23 @@ def test_a_candidate_goes_with_the_phases_before_commit_and_no_other(phase: Phas
 def test_what_serves_or_served_is_no_candidate(record: Record) -> None:
     with pytest.raises(ValueError, match="live or previous already"):
         record.begin(GENERATIONS[0])
+
+
+def test_what_is_kept_warm_may_come_back_and_nothing_else_is_kept_warm() -> None:
+    old, new, other = GENERATIONS[:3]
+    warm = Record(live=old).begin(new).at(Phase.WATCH).commit(standby=True)
+    assert (warm.live, warm.previous, warm.standby) == (new, old, old)
+    assert warm.settle().stand_down() == Record(new, old)
+    back = warm.settle().begin(old)
+    assert back.settle() == warm.settle()
+    assert back.commit(standby=True) == Record(old, new, None, Phase.DRAIN, new)
+    assert warm.settle().begin(other).commit() == Record(other, new, None, Phase.DRAIN)
+    assert warm.settle().retire() == Record(previous=new)
+    with pytest.raises(ValueError, match=f"^standby {other} is not the previous generation$"):
+        Record(live=new, previous=old, standby=other)
+
+
+def test_a_record_without_a_standby_reads_as_it_did_before_there_were_any() -> None:
+    assert set(Record().as_dict()) == {"live", "previous", "candidate", "phase"}
+    with pytest.raises(ValueError, match="left out"):
+        Record.from_dict({**Record().as_dict(), "standby": None})

@@ -7,13 +7,25 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.in_memory import Machine
+from tests.support.in_memory import Machine, Signpost
 from tests.support.records import GENERATIONS, observed_beside, records
 
 from segue.core.errors import Failed
 from segue.core.record import Phase, Record
 from segue.deploy.apply import apply_record
-from segue.deploy.converge import Action, Discard, Drain, Go, Standing, Start, converge, wanted
+from segue.deploy.converge import (
+    Action,
+    Discard,
+    Drain,
+    Go,
+    Route,
+    Routed,
+    Standing,
+    Start,
+    converge,
+    wanted,
+    wanted_route,
+)
 
 OLD, NEW, STRANGER = GENERATIONS[:3]
 Case = tuple[Record, dict[str, Standing]]
@@ -134,3 +146,44 @@ BEGUN = LIVE.begin(NEW)
 )
 def test_known_cases(record: Record, observed: dict[str, Standing], actions: tuple[Action, ...]) -> None:
     assert converge(record, observed) == actions
+
+
+@given(cases(), st.none() | st.sampled_from(GENERATIONS))
+def test_a_front_leads_to_what_serves_and_to_nothing_that_left(case: Case, led_to: str | None) -> None:
+    record, observed = case
+    machine, front = Machine.with_standing(observed), Signpost(led_to)
+    asyncio.run(apply_record(record, machine, front))
+    assert machine.observe() == wanted(record)
+    goal = wanted_route(record)
+    assert front.routed() == (led_to if goal is None else goal)
+    assert goal is None or goal in machine.serving()
+    assert converge(record, machine.observe(), Routed(front.routed())) == ()
+
+
+@given(cases(), st.none() | st.sampled_from(GENERATIONS))
+def test_it_is_led_to_what_serves_before_anything_leaves(case: Case, led_to: str | None) -> None:
+    record, observed = case
+    kinds = [type(action) for action in converge(record, observed, Routed(led_to))]
+    if Route in kinds:
+        assert not {Drain, Discard} & set(kinds[: kinds.index(Route)])
+        assert not {Start, Go} & set(kinds[kinds.index(Route) :])
+
+
+@pytest.mark.parametrize(
+    ("record", "observed", "led_to", "actions"),
+    [
+        (LIVE, {OLD: SERVING}, OLD, ()),
+        (LIVE, {OLD: SERVING}, None, (Route(OLD),)),
+        (LIVE, {}, OLD, (Start(OLD), Go(OLD))),
+        (BEGUN.at(Phase.READY), {OLD: SERVING, NEW: HELD}, OLD, ()),
+        (BEGUN.at(Phase.SWITCH), {OLD: SERVING, NEW: SERVING}, OLD, (Route(NEW),)),
+        (BEGUN.at(Phase.WATCH).settle(), {OLD: SERVING, NEW: SERVING}, NEW, (Route(OLD), Drain(NEW))),
+        (BEGUN.at(Phase.WATCH).commit(standby=True), {OLD: SERVING, NEW: SERVING}, NEW, ()),
+        (BEGUN.at(Phase.WATCH).commit(standby=True).settle(), {NEW: SERVING}, NEW, (Start(OLD), Go(OLD))),
+        (BEGUN.at(Phase.WATCH).commit(), {OLD: SERVING, NEW: SERVING}, NEW, (Drain(OLD),)),
+    ],
+)
+def test_known_cases_with_a_front(
+    record: Record, observed: dict[str, Standing], led_to: str | None, actions: tuple[Action, ...]
+) -> None:
+    assert converge(record, observed, Routed(led_to)) == actions

@@ -10,7 +10,7 @@ import pytest
 from segue.build.source import Source
 from segue.config.schema import AppConfig
 from segue.core.plan import Plan
-from segue.deploy.plan import plan_deploy, plan_start
+from segue.deploy.plan import BLUE_GREEN, HANDOFF, Ground, plan_deploy, plan_return, plan_start
 from segue.deploy.steps import PHASES, STEPS
 
 CONFIG = AppConfig.model_validate({"name": "shop", "check": "/healthz", "drain_timeout": "7s", "keep": 3})
@@ -19,8 +19,12 @@ RELEASE = "20261121T013455-8c1f2e9"
 LIVE = "20261120T000000-0000000.1"
 
 
-def deploy(live: str | None) -> Plan:
-    return plan_deploy(CONFIG, live, RELEASE, source=SOURCE, module="wsgi:app")
+def ground(live: str | None, strategy: str = HANDOFF) -> Ground:
+    return Ground(CONFIG, "local", strategy, live)
+
+
+def deploy(live: str | None, strategy: str = HANDOFF) -> Plan:
+    return plan_deploy(ground(live, strategy), RELEASE, source=SOURCE, module="wsgi:app")
 
 
 def names(plan: Plan) -> list[str]:
@@ -29,7 +33,15 @@ def names(plan: Plan) -> list[str]:
 
 def test_a_deploy_goes_through_all_phases() -> None:
     wanted = ["build", "import", "boot", "ready", "switch", "watch", "commit", "drain", "prune"]
-    assert names(deploy(LIVE)) == wanted == list(STEPS)
+    assert names(deploy(LIVE)) == wanted
+    wanted.insert(5, "verify")
+    assert names(deploy(LIVE, BLUE_GREEN)) == wanted == list(STEPS)
+
+
+def test_a_rollback_to_what_is_warm_boots_nothing() -> None:
+    plan = plan_return(ground(LIVE, BLUE_GREEN), f"{RELEASE}.2")
+    assert (plan.verb, plan.previous, plan.generation) == ("rollback", LIVE, f"{RELEASE}.2")
+    assert names(plan) == ["ready", "switch", "verify", "watch", "commit", "drain", "prune"]
 
 
 def test_without_anything_live_there_is_nothing_to_watch_or_drain() -> None:
@@ -38,7 +50,7 @@ def test_without_anything_live_there_is_nothing_to_watch_or_drain() -> None:
 
 @pytest.mark.parametrize("verb", ["rollback", "restart"])
 def test_what_is_on_disk_is_started_and_not_built(verb: str) -> None:
-    plan = plan_start(CONFIG, LIVE, RELEASE, 3, verb=verb)
+    plan = plan_start(ground(LIVE), RELEASE, 3, verb=verb)
     assert (plan.verb, plan.previous, plan.generation) == (verb, LIVE, f"{RELEASE}.3")
     assert names(plan) == ["boot", "ready", "switch", "watch", "commit", "drain", "prune"]
 
