@@ -68,6 +68,11 @@ class Layout:
         return self.opt / "bin/python"
 
     @property
+    def code(self) -> Path:
+        """A link to segue's package, whichever Python it is installed for: units name it."""
+        return self.opt / "segue"
+
+    @property
     def exec(self) -> Path:
         """The one command that sudo allows."""
         return self.opt / "bin/segue-exec"

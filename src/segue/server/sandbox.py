@@ -1,0 +1,66 @@
+"""Who the app runs as, and what it may not do: one list for its unit, its import check and its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from segue.server.installed import Installed
+from segue.server.layout import Layout
+
+Directive = tuple[str, str]
+
+_SANDBOX: tuple[Directive, ...] = (
+    ("ProtectSystem", "strict"),
+    # strict alone leaves /run writable beside some of what follows: one generation unlinked another's socket
+    ("ReadOnlyPaths", "/run"),
+    ("ProtectHome", "yes"),
+    ("PrivateTmp", "yes"),
+    ("PrivateDevices", "yes"),
+    ("NoNewPrivileges", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectClock", "yes"),
+    ("ProtectHostname", "yes"),
+    ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("LockPersonality", "yes"),
+    ("MemoryDenyWriteExecute", "yes"),
+    ("SystemCallFilter", "@system-service"),
+    # a forbidden call is an error that the app can report, not the end of a worker
+    ("SystemCallErrorNumber", "EPERM"),
+    ("SystemCallArchitectures", "native"),
+    ("CapabilityBoundingSet", ""),
+    ("RemoveIPC", "yes"),
+)
+
+
+def confinement(layout: Layout, installed: Installed, generation: str) -> list[Directive]:
+    """The identity, environment and sandbox of what runs for `generation`; ``%i`` in a template unit."""
+    identity = [
+        ("User", installed.user),
+        ("EnvironmentFile", str(layout.env_file)),
+        # a server that binds its own socket shares it with its folder's group, which is nginx's
+        ("UMask", "0007"),
+    ]
+    kept = [directive for directive in _SANDBOX if directive[0] not in installed.unconfined]
+    own: list[str | Path] = [layout.generations / generation, f"-{layout.run / generation}", layout.shared]
+    return identity + kept + _writable([*own, *installed.writable])
+
+
+def _writable(paths: Iterable[str | Path]) -> list[Directive]:
+    return [("ReadWritePaths", str(path)) for path in paths]
+
+
+def as_lines(directives: Iterable[Directive]) -> str:
+    """`directives` as the lines of a unit."""
+    return "".join(f"{name}={value}\n" for name, value in directives)
+
+
+def as_words(directives: Iterable[Directive]) -> tuple[str, ...]:
+    """`directives` as words of ``systemd-run``."""
+    return tuple(word for name, value in directives for word in ("-p", f"{name}={value}"))
