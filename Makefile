@@ -6,7 +6,8 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-JOBS ?= 2
+# the tests wait more than they work
+JOBS ?= 3
 
 .PHONY: demo test smoke check soak torture bench-wrapper mutation lock clean setup
 setup: .venv/.ready

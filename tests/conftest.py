@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # a shell's background job ignores it, and so would every process that a test presses Ctrl-C on
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.page is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Page(config.option.page, config.option.markexpr))
 
