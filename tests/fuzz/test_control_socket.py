@@ -21,8 +21,8 @@ from tests.support.site import Site, configure, serving, until
 
 from segue import __version__
 from segue.core.errors import Bug, Failed
+from segue.deploy.protocol import LONGEST_LINE
 from segue.embedded import server as ear
-from segue.embedded.protocol import LONGEST_LINE
 from segue.embedded.server import Asker, Server
 
 PATIENCE = 0.2  # the server's, instead of 10 s

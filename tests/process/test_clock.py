@@ -15,11 +15,11 @@ from tests.support.site import configure, traffic
 from tests.support.torture import Tell
 
 from segue.config.load import load_config
+from segue.deploy.clock import SystemClock
 from segue.deploy.execute import execute
 from segue.deploy.prepare import Wish, look_up, prepare
 from segue.deploy.run import Site
 from segue.disk.events import Event, append_event
-from segue.embedded.clock import SystemClock
 from segue.embedded.tasks import OwnTasks
 from segue.proof.receipt import Receipt
 

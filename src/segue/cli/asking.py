@@ -1,4 +1,4 @@
-"""How a verb asks the keeper and shows what comes of it. Ctrl-C asks for the deploy to be taken back."""
+"""How a verb asks an executor and shows what comes of it. Ctrl-C asks for the deploy to be taken back."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ import click
 
 from segue.cli.progress import Progress
 from segue.cli.project import home_here
+from segue.cli.server import converse_with, is_server
 from segue.cli.show import show_receipt
 from segue.cli.verb import print_json
 from segue.core.errors import Interrupted, error_from_dict
+from segue.deploy.conversation import Answer, Conversation
 from segue.disk.events import Event
-from segue.embedded.asking import Answer, Conversation
+from segue.embedded.asking import converse
 
 
-def deploy_by_keeper(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
-    """Have the keeper carry out `verb`, follow it, show its receipt, and end with its exit code."""
-    home = home_here()
+def begin(target: str | None, verb: str, args: dict[str, Any]) -> Conversation:
+    """Ask who executes for `target`: a server, or the keeper of this project."""
+    return converse_with(str(target), verb, args) if is_server(target) else converse(home_here(), verb, args)
+
+
+def deploy_by_executor(target: str | None, verb: str, args: dict[str, Any], *, as_json: bool) -> None:
+    """Have `verb` carried out, follow it, show its receipt, and end with its exit code."""
     # asked only when everything is ready to follow: Ctrl-C must find somebody to ask for it to be taken back
     with (
         Progress(live=not as_json) as progress,
-        contextlib.closing(Conversation(home, verb, args)) as conversation,
+        contextlib.closing(begin(target, verb, args)) as conversation,
     ):
         document, code = follow(conversation, progress.show)
     if document.get("error") and "seconds" not in document:
@@ -37,7 +43,7 @@ def deploy_by_keeper(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
 
 
 def follow(conversation: Conversation, on_event: Callable[[Event], None]) -> Answer:
-    """The keeper's last word and its exit code; on the way every event is handed to `on_event`."""
+    """The last word and its exit code; on the way every event is handed to `on_event`."""
     try:
         return conversation.answer(on_event)
     except KeyboardInterrupt:
@@ -55,7 +61,7 @@ def _interrupted(conversation: Conversation, on_event: Callable[[Event], None]) 
     except KeyboardInterrupt:
         raise Interrupted(
             "detached",
-            "Stopped following; the keeper takes the deploy back.",
+            "Stopped following; the deploy is taken back.",
             evidence="a second Ctrl-C came before it had",
             hint="`segue history` tells how it ended",
         ) from None

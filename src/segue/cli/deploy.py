@@ -1,4 +1,4 @@
-"""``segue deploy``, ``rollback``, ``restart`` and ``recover``: what the keeper is asked to do."""
+"""``segue deploy``, ``rollback``, ``restart`` and ``recover``: what an executor is asked to do."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 
 import click
 
-from segue.cli.asking import deploy_by_keeper
-from segue.cli.project import check_target, home_here
+from segue.cli.asking import begin, deploy_by_executor
 from segue.cli.verb import DeployVerb, Verb, print_json
-from segue.embedded.asking import Conversation
 
 Command = Callable[..., None]
 
@@ -29,18 +27,19 @@ def _common(command: Command) -> Command:
 
 
 def _ask(verb: str, target: str | None, *, as_json: bool, dry_run: bool, **args: Any) -> None:
-    check_target(target)
     if dry_run:
-        _show_plan(verb, {**args, "dry_run": True}, as_json=as_json)
+        _show_plan(target, verb, {**args, "dry_run": True}, as_json=as_json)
     else:
-        deploy_by_keeper(verb, args, as_json=as_json)
+        deploy_by_executor(target, verb, args, as_json=as_json)
 
 
 @click.command(cls=DeployVerb)
 @_common
 @click.option("--rev", metavar="REV", help="A git revision, instead of the files as they are.")
 @click.option("--path", metavar="DIR", help="Another folder than the project's.")
-@click.option("--strategy", metavar="S", help="How requests change sides: handoff.")
+@click.option(
+    "--strategy", metavar="S", help="How requests change sides: handoff, or blue-green on a server."
+)
 def deploy(target: str | None, *, path: str | None, **options: Any) -> None:
     """Build a release, check it, switch to it, watch it; anything wrong is taken back."""
     _ask("deploy", target, path=None if path is None else str(Path(path).resolve()), **options)
@@ -67,8 +66,7 @@ def restart(target: str | None, **options: Any) -> None:
 @click.option("--wait", is_flag=True, help="Queue behind a deploy that is under way.")
 def recover(target: str | None, *, as_json: bool, wait: bool) -> None:
     """Make the machine match the record, now, and say what was done."""
-    check_target(target)
-    document, code = _plain_answer("recover", {"wait": wait})
+    document, code = _plain_answer(target, "recover", {"wait": wait})
     if as_json:
         print_json(document)
     else:
@@ -76,8 +74,8 @@ def recover(target: str | None, *, as_json: bool, wait: bool) -> None:
     click.get_current_context().exit(code)
 
 
-def _show_plan(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
-    plan, _ = _plain_answer(verb, args)
+def _show_plan(target: str | None, verb: str, args: dict[str, Any], *, as_json: bool) -> None:
+    plan, _ = _plain_answer(target, verb, args)
     if as_json:
         print_json(plan)
         return
@@ -87,10 +85,10 @@ def _show_plan(verb: str, args: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"  {step['name']:<8} {step['does']}")
 
 
-def _plain_answer(verb: str, args: dict[str, Any]) -> tuple[dict[str, Any], int]:
+def _plain_answer(target: str | None, verb: str, args: dict[str, Any]) -> tuple[dict[str, Any], int]:
     from segue.core.errors import error_from_dict  # noqa: PLC0415
 
-    with contextlib.closing(Conversation(home_here(), verb, args)) as conversation:
+    with contextlib.closing(begin(target, verb, args)) as conversation:
         document, code = conversation.answer(lambda _event: None)
     if document.get("error"):
         raise error_from_dict(document["error"], code)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from segue.cli.project import check_target, home_here
+from segue.cli.project import home_here
+from segue.cli.server import ask_server, is_server
 from segue.cli.show import lost_requests, show_receipt, show_table
 from segue.cli.verb import Verb, print_json
-from segue.core.errors import Refused, UsageError
-from segue.core.ids import is_generation_id, release_of
-from segue.core.record import Record
-from segue.deploy.releases import Releases
+from segue.deploy import look
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
-from segue.proof.receipt import read_receipt
-from segue.run.generation import Generation
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
@@ -27,23 +22,25 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON document 
 @_json
 def status(target: str | None, *, as_json: bool) -> None:
     """What runs."""
-    check_target(target)
-    home = home_here()
-    document = _status(home)
+    document = ask_server(target, "status") if is_server(target) else _status(home_here())
     if as_json:
         print_json(document)
         return
-    click.echo(f"keeper    {_keeper_line(document['keeper'], home)}")
+    click.echo(f"keeper    {_keeper_line(document['keeper'])}")
     for role in ("live", "candidate", "previous"):
         if document[role]:
-            click.echo(f"{role:<9} {_generation_line(document[role])}")
+            warm = "  (standby)" if document["standby"] == document[role]["generation"] else ""
+            click.echo(f"{role:<9} {_generation_line(document[role])}{warm}")
     if document["phase"] != "rest":
         click.echo(f"phase     {document['phase']}")
 
 
-def _keeper_line(keeper: dict[str, Any] | None, home: Home) -> str:
+def _keeper_line(keeper: dict[str, Any] | None) -> str:
+    if keeper is not None and "unit" in keeper:
+        return f"{keeper['unit']}, {keeper['state']}"
     if keeper is not None:
         return f"running, pid {keeper['pid']}, on {keeper['bind']}"
+    home = home_here()
     if not home.root.exists():
         return f"none: nothing was ever served from {home.project} (is this the right folder?)"
     return "not running (`segue up` starts one)"
@@ -59,14 +56,8 @@ def _generation_line(generation: dict[str, Any]) -> str:
 
 
 def _status(home: Home) -> dict[str, Any]:
-    record = home.read_record()
-    return {
-        "app": (home.read_keeper() or {}).get("app", home.project.name),
-        "target": "local",
-        "keeper": _keeper(home),
-        "phase": record.phase.value,
-        **{role: _generation(home, getattr(record, role)) for role in ("live", "previous", "candidate")},
-    }
+    app = (home.read_keeper() or {}).get("app", home.project.name)
+    return {"app": app, "target": "local", "keeper": _keeper(home), **look.roles(home)}
 
 
 def _keeper(home: Home) -> dict[str, Any] | None:
@@ -76,33 +67,12 @@ def _keeper(home: Home) -> dict[str, Any] | None:
     return {key: keeper[key] for key in ("pid", "version", "bind", "since")}
 
 
-def _generation(home: Home, name: str | None) -> dict[str, Any] | None:
-    if name is None:
-        return None
-    generation = Generation(name, home.generation(name))
-    if not generation.folder.exists():
-        return {"generation": name, "release": release_of(name), "alive": False}
-    master, counts = generation.master(), generation.counts()
-    return {
-        "generation": name,
-        "release": release_of(name),
-        "alive": master is not None and master.alive(),
-        "pid": master and master.pid,
-        "workers": len(generation.ready_workers()),
-        "scaled": generation.scaled(),
-        "requests": counts.finished,
-        "errors": counts.errors,
-    }
-
-
 @click.command(cls=Verb)
 @click.argument("target", required=False)
 @_json
 def releases(target: str | None, *, as_json: bool) -> None:
     """What is on disk."""
-    check_target(target)
-    home = home_here()
-    rows = [_release(home, name, home.read_record()) for name in reversed(home.releases())]
+    rows = ask_server(target, "releases")["releases"] if is_server(target) else look.releases(home_here())
     if as_json:
         print_json(rows)
     elif rows:
@@ -119,24 +89,18 @@ def _changes(row: dict[str, Any]) -> str:
     return f"with changes since {row['revision']}" if row["dirty"] else ""
 
 
-def _release(home: Home, name: str, record: Record) -> dict[str, Any]:
-    facts = Releases(home).read(name)
-    roles = [
-        role
-        for role in ("live", "candidate", "previous")
-        if (generation := getattr(record, role)) is not None and release_of(generation) == name
-    ]
-    keys = ("state", "created", "by", "revision", "commit", "dirty", "live_at")
-    return {"id": name, "role": roles[0] if roles else None, **{key: facts.get(key) for key in keys}}
-
-
 @click.command(cls=Verb)
 @click.argument("target", required=False)
 @_json
 def history(target: str | None, *, as_json: bool) -> None:
     """Who deployed what when, and how it went."""
-    check_target(target)
-    receipts = [found for path in _receipt_files(home_here()) if (found := _whole_receipt(path)) is not None]
+    if is_server(target):
+        told = ask_server(target, "history")
+        receipts, damaged = told["receipts"], told["damaged"]
+    else:
+        receipts, damaged = look.history(home_here())
+    for note in damaged:
+        click.echo(f"note: {note}", err=True)
     if as_json:
         print_json(receipts)
     elif receipts:
@@ -145,14 +109,6 @@ def history(target: str | None, *, as_json: bool) -> None:
         )
     else:
         click.echo("nothing was deployed yet")
-
-
-def _whole_receipt(path: Path) -> dict[str, Any] | None:
-    try:
-        return read_receipt(path)
-    except ValueError as error:
-        click.echo(f"note: {path} is damaged, and left out: {error}", err=True)
-        return None
 
 
 def _history_row(receipt: dict[str, Any]) -> tuple[str, ...]:
@@ -166,31 +122,16 @@ def _history_row(receipt: dict[str, Any]) -> tuple[str, ...]:
     return receipt["started_at"][:19], receipt["verb"], receipt["generation"], receipt["by"], result
 
 
-def _demanded(path: Path) -> dict[str, Any]:
-    try:
-        return read_receipt(path) or {}
-    except ValueError as error:
-        hint = "`segue history` lists those that are whole"
-        raise Refused("receipt", f"{path} is damaged.", evidence=str(error), hint=hint) from error
-
-
-def _receipt_files(home: Home) -> list[Path]:
-    files = [path for path in (home.root / "receipts").glob("*.json") if is_generation_id(path.stem)]
-    return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
-
-
 @click.command(cls=Verb)
 @click.argument("deploy", required=False, metavar="[ID]")
+@click.option("--target", metavar="TARGET", help="Where it was deployed to, instead of `local`.")
 @_json
-def receipt(deploy: str | None, *, as_json: bool) -> None:
+def receipt(deploy: str | None, target: str | None, *, as_json: bool) -> None:
     """Show the receipt of the last deploy, or of the generation or release ID."""
-    files = _receipt_files(home_here())
-    wanted = [path for path in files if deploy in (None, path.stem, release_of(path.stem))]
-    if not wanted:
-        what = "Nothing was deployed yet." if deploy is None else f"There is no receipt {deploy!r}."
-        newest = f"the newest is {files[0].stem}" if files else f"looked in {home_here().root / 'receipts'}"
-        raise UsageError("receipt", what, evidence=newest, hint="`segue history` lists all of them")
-    document = _demanded(wanted[0])
+    if is_server(target):
+        document = ask_server(target, "receipt", to=deploy)
+    else:
+        document = look.receipt(home_here(), deploy)
     if as_json:
         print_json(document)
     else:

@@ -27,5 +27,5 @@ def check_target(target: str | None) -> None:
             "target",
             f"There is no target {target!r}.",
             evidence="known targets: local",
-            hint="only `local`, the embedded keeper, is there for now",
+            hint="this verb is for the embedded keeper only",
         )

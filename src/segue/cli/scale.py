@@ -13,8 +13,9 @@ from segue.cli.progress import Progress
 from segue.cli.project import check_target, home_here
 from segue.cli.verb import Verb, print_json
 from segue.core.errors import Stranded, UsageError, error_from_dict
+from segue.deploy.conversation import Answer
 from segue.disk.lock import is_held
-from segue.embedded.asking import POLL, SUCCESSOR_TIMEOUT, Answer, Conversation
+from segue.embedded.asking import POLL, SUCCESSOR_TIMEOUT, converse
 
 
 @click.command(cls=Verb)
@@ -52,7 +53,7 @@ def _asked(args: dict[str, Any], progress: Progress) -> Answer:
     home, deadline = home_here(), time.monotonic() + SUCCESSOR_TIMEOUT
     while True:
         try:
-            with contextlib.closing(Conversation(home, "scale", args)) as conversation:
+            with contextlib.closing(converse(home, "scale", args)) as conversation:
                 return follow(conversation, progress.show)
         except Stranded:
             if not is_held(home.keeper_lock) or time.monotonic() > deadline:

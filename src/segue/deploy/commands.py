@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pwd
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping
@@ -21,6 +22,7 @@ async def started(
     env: Mapping[str, str] | None = None,
     stdin: bool = False,
     output: IO[Any] | None = None,
+    user: pwd.struct_passwd | None = None,
 ) -> AsyncIterator[Process]:
     """The running `argv`; whichever way the block is left, its whole process group is gone after.
 
@@ -30,7 +32,13 @@ async def started(
         env: its environment.
         stdin: whether its standard input is a pipe; else it is empty.
         output: takes what it prints; without it standard output is a pipe, and errors go where ours go.
+        user: who it runs as, where it is not who we are.
     """
+    rights: dict[str, Any] = (
+        {}
+        if user is None
+        else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "umask": 0o022}
+    )
     process = await asyncio.create_subprocess_exec(
         *argv,
         cwd=cwd,
@@ -40,6 +48,7 @@ async def started(
         stderr=None if output is None else STDOUT,
         start_new_session=True,
         limit=LINE_LIMIT,
+        **rights,
     )
     try:
         yield process

@@ -18,7 +18,9 @@ from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.errors import Interrupted, Refused, SegueError, Stranded, UsageError
 from segue.core.record import Phase, Record
+from segue.deploy import protocol
 from segue.deploy.apply import apply_record
+from segue.deploy.clock import SystemClock
 from segue.deploy.execute import execute
 from segue.deploy.prepare import Wish, look_up, prepare
 from segue.deploy.recovered import write_interrupted_receipt
@@ -29,8 +31,6 @@ from segue.disk.events import Event, append_event
 from segue.disk.home import Home
 from segue.disk.lock import hold
 from segue.disk.processes import myself
-from segue.embedded import protocol
-from segue.embedded.clock import SystemClock
 from segue.embedded.later import until_done
 from segue.embedded.listener import BACKLOG
 from segue.embedded.masters import Masters

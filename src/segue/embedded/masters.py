@@ -18,14 +18,12 @@ from segue.embedded.orphans import leftovers_of, orphans_of
 from segue.embedded.scaling import Scaling
 from segue.run import launch
 from segue.run.generation import Generation
-from segue.run.trouble import trouble_of
+from segue.run.ready import until_ready
 
 POLL = 0.03
 SPAWN_TIMEOUT = 10.0
 KILL_AFTER_DRAIN = 3.0
 DISCARD_TIMEOUT = 2.0
-# a worker that hangs prints its stack when its time is up; this is for it to do so
-STACK_GRACE = 1.0
 LISTENER_FD = 3
 
 
@@ -107,26 +105,11 @@ class Masters:
 
     async def first_ready(self, name: str) -> None:
         """Wait until one worker of `name` is ready."""
-        await self._ready(name, 1)
+        await until_ready(self.generation(name), 1)
 
     async def all_ready(self, name: str) -> None:
         """Wait until as many workers of `name` are ready as its config asks for."""
-        await self._ready(name, None)
-
-    async def _ready(self, name: str, workers: int | None) -> None:
-        generation = self.generation(name)
-        timeout = generation.start()["ready_timeout"] + STACK_GRACE
-        deadline = asyncio.get_running_loop().time() + timeout
-        while True:
-            booted = generation.booted()
-            goal = workers or (booted["workers"] if booted else None)
-            if goal is not None and len(generation.ready_workers()) >= goal:
-                return
-            late = asyncio.get_running_loop().time() > deadline
-            trouble = trouble_of(generation, late=late)
-            if trouble is not None:
-                raise trouble
-            await asyncio.sleep(POLL)
+        await until_ready(self.generation(name), None)
 
     def go(self, name: str) -> None:
         """Let the workers of `name` accept."""

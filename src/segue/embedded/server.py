@@ -12,8 +12,8 @@ from typing import Any
 
 from segue import __version__
 from segue.core.errors import Bug, Refused, SegueError, UsageError
+from segue.deploy.protocol import HANDOVER, LONGEST_LINE, REQUEST_TIMEOUT, check_args, decode, encode
 from segue.disk.events import Event
-from segue.embedded.protocol import HANDOVER, LONGEST_LINE, REQUEST_TIMEOUT, check_args, decode, encode
 
 MOST_WAITING_EVENTS = 1000
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from segue.core.address import Address, parse_address
 from segue.core.errors import Refused, Stranded, error_from_dict
+from segue.deploy.protocol import HANDOVER
 from segue.disk.home import Home
 from segue.disk.lock import is_held
-from segue.embedded.asking import Conversation
-from segue.embedded.protocol import HANDOVER
+from segue.embedded.asking import converse
 from segue.embedded.takeover import take_listener
 
 LEAVE_TIMEOUT = 20.0
@@ -71,7 +71,7 @@ def end_keeper(home: Home) -> None:
 
 
 def _agrees(home: Home) -> bool:
-    with contextlib.closing(Conversation(home, HANDOVER, {"wait": True})) as conversation:
+    with contextlib.closing(converse(home, HANDOVER, {"wait": True})) as conversation:
         try:
             document, code = conversation.answer(lambda _: None)
         except Stranded:

@@ -61,6 +61,7 @@ def start_document(
         "wrap": config.wrap,
         "linger": config.linger,
         "drain_timeout": config.drain_timeout,
+        "standby": config.standby,
     }
 
 

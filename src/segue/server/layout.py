@@ -131,6 +131,11 @@ class Layout:
         return self.state / "target.json"
 
     @property
+    def config(self) -> Path:
+        """The config of the last deploy: a `systemctl reload` goes by it."""
+        return self.state / "config.json"
+
+    @property
     def record(self) -> Path:
         """The record."""
         return self.state / "record.json"
@@ -171,6 +176,11 @@ class Layout:
     def generation(self, generation: str) -> Path:
         """The folder of `generation`: its start and its gate's files."""
         return self.generations / _checked(generation, is_generation_id)
+
+    @property
+    def tasks(self) -> Path:
+        """The folder of what the app's user runs beside the app; on the disk, where its sandbox sees it."""
+        return self.state / "tasks"
 
     @property
     def requests(self) -> Path:

@@ -41,6 +41,15 @@ _SANDBOX: tuple[Directive, ...] = (
 
 def confinement(layout: Layout, installed: Installed, generation: str) -> list[Directive]:
     """The identity, environment and sandbox of what runs for `generation`; ``%i`` in a template unit."""
+    return _confined(layout, installed, layout.generations / generation, f"-{layout.run / generation}")
+
+
+def task_confinement(layout: Layout, installed: Installed, folder: Path) -> list[Directive]:
+    """The same for a task of the app's user, which may write to `folder`."""
+    return _confined(layout, installed, folder)
+
+
+def _confined(layout: Layout, installed: Installed, *own: str | Path) -> list[Directive]:
     identity = [
         ("User", installed.user),
         ("EnvironmentFile", str(layout.env_file)),
@@ -48,8 +57,7 @@ def confinement(layout: Layout, installed: Installed, generation: str) -> list[D
         ("UMask", "0007"),
     ]
     kept = [directive for directive in _SANDBOX if directive[0] not in installed.unconfined]
-    own: list[str | Path] = [layout.generations / generation, f"-{layout.run / generation}", layout.shared]
-    return identity + kept + _writable([*own, *installed.writable])
+    return identity + kept + _writable([*own, layout.shared, *installed.writable])
 
 
 def _writable(paths: Iterable[str | Path]) -> list[Directive]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from segue.run.unit import NOT_AGAIN
 from segue.server.installed import Installed
 from segue.server.layout import Layout
 from segue.server.sandbox import Directive, as_lines, confinement
@@ -23,8 +24,12 @@ def service(layout: Layout, installed: Installed) -> str:
         [("Description", f"{layout.app}, generation %i"), ("StartLimitIntervalSec", "0")],
         Service=[
             ("Type", "exec"),
+            ("ExecStartPre", f"+{_module(layout, 'mark')} before %i"),
             ("ExecStart", f"{layout.python} -I -S {layout.code}/run/unit.py {layout.generations}/%i"),
+            ("ExecStartPost", f"+{_module(layout, 'mark')} after %i"),
             ("Restart", "on-failure"),
+            # a candidate that ended while it was held: whoever deploys it takes it away
+            ("RestartPreventExitStatus", str(NOT_AGAIN)),
             ("RestartSec", "100ms"),
             ("KillMode", "mixed"),
             ("TimeoutStopSec", str(installed.stop_timeout)),
@@ -63,7 +68,7 @@ def deploy(layout: Layout, installed: Installed) -> str:
         Service=[
             ("Type", "exec"),
             ("ExecStart", f"{_module(layout, 'execute')} %i"),
-            ("ExecStopPost", _module(layout, "recover")),
+            ("ExecStopPost", f"{_module(layout, 'recover')} %i"),
             ("KillMode", "mixed"),
             ("TimeoutStopSec", str(installed.stop_timeout + _AFTER_STOP)),
             ("OOMPolicy", "continue"),

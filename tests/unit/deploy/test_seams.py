@@ -8,8 +8,8 @@ import time
 import pytest
 from tests.support.in_memory import JumpClock
 
+from segue.deploy.clock import SystemClock
 from segue.deploy.seams import Clock
-from segue.embedded.clock import SystemClock
 
 
 @pytest.fixture(params=[SystemClock, JumpClock])

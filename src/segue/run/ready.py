@@ -1,0 +1,31 @@
+"""Waiting until a generation is ready, or until it is known that it never will be."""
+
+from __future__ import annotations
+
+import asyncio
+
+from segue.run.generation import Generation
+from segue.run.trouble import trouble_of
+
+POLL = 0.03
+# a worker that hangs prints its stack when its time is up; this is for it to do so
+STACK_GRACE = 1.0
+
+
+async def until_ready(generation: Generation, workers: int | None) -> None:
+    """Wait until `workers` of its workers are ready; None for as many as its config asks for.
+
+    Raises:
+        Failed: they will not be.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + generation.start()["ready_timeout"] + STACK_GRACE
+    while True:
+        booted = generation.booted()
+        goal = workers or (booted["workers"] if booted else None)
+        if goal is not None and len(generation.ready_workers()) >= goal:
+            return
+        trouble = trouble_of(generation, late=loop.time() > deadline)
+        if trouble is not None:
+            raise trouble
+        await asyncio.sleep(POLL)

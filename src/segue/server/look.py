@@ -1,0 +1,34 @@
+"""What people ask of a server and nothing is changed by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from segue.deploy import look as on_disk
+from segue.server import systemd
+from segue.server.home import home_of
+from segue.server.installed import Installed
+from segue.server.layout import Layout
+from segue.server.request import Request
+
+
+def look(layout: Layout, installed: Installed, request: Request) -> dict[str, Any]:
+    """The document that answers `request`, whose verb is one of `request.LOOKS`.
+
+    Raises:
+        SegueError: there is nothing to see.
+    """
+    home = home_of(layout)
+    match request.verb:
+        case "releases":
+            return {"releases": on_disk.releases(home)}
+        case "history":
+            receipts, damaged = on_disk.history(home)
+            return {"receipts": receipts, "damaged": damaged}
+        case "receipt":
+            return on_disk.receipt(home, request.args.get("to"))
+        case _:
+            unit = layout.keeper_unit
+            keeper = {"unit": unit, "state": systemd.states([unit])[unit]}
+            told = {"app": installed.app, "target": installed.target, "keeper": keeper}
+            return {**told, **on_disk.roles(home)}

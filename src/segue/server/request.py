@@ -1,0 +1,130 @@
+"""What an asker wants of a server: one line of JSON from a user who is not root; nothing of it is trusted."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from segue import __version__
+from segue.build.source import Source
+from segue.config.schema import AppConfig
+from segue.core.errors import Refused, UsageError
+from segue.deploy.prepare import Wish
+from segue.deploy.protocol import check_args
+from segue.disk.forms import MAYBE_TEXT, Form, fits
+
+LOOKS = ("status", "releases", "history", "receipt", "logs")
+DEPLOYS = ("deploy", "rollback", "restart", "recover")
+LONGEST_TEXT = 200
+_SOURCE: Form = {"folder": str, "commit": MAYBE_TEXT, "revision": str, "dirty": bool, "git": bool}
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_REVISION = re.compile(r"[0-9a-f]{7}|tree", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, as far as it makes sense.
+
+    Attributes:
+        app: the app's name.
+        verb: what to do.
+        args: the verb's arguments.
+        by: who asks.
+        config: the app's config, for this target; None where nothing is started.
+        source: what to deploy; None where it is on the server's disk.
+        module: the app in it.
+    """
+
+    app: str
+    verb: str
+    args: dict[str, Any]
+    by: str
+    config: AppConfig | None = None
+    source: Source | None = None
+    module: str = ""
+
+    def wish(self) -> Wish:
+        """What the deploy is to do."""
+        to, strategy = self.args.get("to"), self.args.get("strategy")
+        return Wish(self.verb, self.by, to, strategy, self.source, self.module)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The request as `read_request` takes it."""
+        source = self.source and {**asdict(self.source), "folder": str(self.source.folder)}
+        config = self.config and self.config.model_dump(mode="json", exclude_none=True)
+        words = {"app": self.app, "verb": self.verb, "args": self.args, "by": self.by, "module": self.module}
+        return {"version": __version__, **words, "config": config, "source": source}
+
+
+def read_request(document: dict[str, Any]) -> Request:
+    """The request that `document` is.
+
+    Raises:
+        UsageError: it is none.
+        Refused: it is of another version of segue.
+    """
+    if document.get("version") != __version__:
+        raise Refused(
+            "server_version",
+            f"The server has segue {__version__}, and this is segue {str(document.get('version'))[:20]}.",
+            evidence="both have to be the same",
+            hint="install the same segue here, or run `sudo segue setup` there with this one",
+        )
+    unknown = document.keys() - {"version", "app", "verb", "args", "by", "config", "source", "module"}
+    if unknown:
+        raise _no_request(f"unknown keys: {', '.join(sorted(key[:20] for key in unknown))}")
+    try:
+        args = check_args(document.get("args", {}))
+    except ValueError as error:
+        raise _no_request(str(error)) from None
+    texts = {key: document.get(key, "") for key in ("app", "verb", "by", "module")}
+    if not all(
+        isinstance(text, str) and len(text) <= LONGEST_TEXT and text.isprintable() for text in texts.values()
+    ):
+        raise _no_request("app, verb, by and module have to be short texts")
+    if texts["verb"] not in (*LOOKS, *DEPLOYS):
+        raise _no_request(f"there is no verb {texts['verb'][:20]!r}")
+    return Request(
+        **texts,
+        args=args,
+        config=_config(document.get("config"), texts),
+        source=_source(document.get("source")),
+    )
+
+
+def _config(words: Any, texts: dict[str, str]) -> AppConfig | None:
+    if words is None:
+        return None
+    try:
+        config = AppConfig.model_validate(words)
+        # the module goes by the same rules wherever it comes from
+        AppConfig.model_validate(
+            {"name": texts["app"], **({"module": texts["module"]} if texts["module"] else {})}
+        )
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise _no_request(f"its config: {problems[:500]}") from None
+    return config
+
+
+def _source(words: Any) -> Source | None:
+    if words is None:
+        return None
+    if not fits(words, _SOURCE):
+        raise _no_request("its source does not say what it has to")
+    commit, folder = words["commit"], words["folder"]
+    if not (folder.startswith("/") and folder.isprintable() and _REVISION.fullmatch(words["revision"])):
+        raise _no_request("its source has no full path, or no revision")
+    if commit is not None and not _COMMIT.fullmatch(commit):
+        raise _no_request("its source's commit is none")
+    return Source(Path(folder), commit, words["revision"], words["dirty"], words["git"])
+
+
+def _no_request(evidence: str) -> UsageError:
+    return UsageError(
+        "request", "That is no request.", evidence=evidence, hint="ask by `segue` of the same version"
+    )

@@ -1,0 +1,91 @@
+"""The nginx form of `Front`: a link that nginx follows at each connect leads to one generation's socket."""
+
+from __future__ import annotations
+
+import asyncio
+
+from segue.config.schema import AppConfig
+from segue.core.address import Address
+from segue.core.errors import Failed
+from segue.front.link import Link
+from segue.front.queue import connected
+from segue.proof.ask import ask
+from segue.proof.connection import Answer
+from segue.server.layout import Layout
+
+POLL = 0.1
+SAMPLES = 3
+HIGHEST_GOOD = 299
+
+
+class Signpost:
+    """Which generation nginx leads to."""
+
+    def __init__(self, layout: Layout, config: AppConfig) -> None:
+        self._layout = layout
+        self._config = config
+        self._link = Link(layout.front)
+
+    def address(self, generation: str) -> Address:
+        """See `Front`."""
+        return Address(path=str(self._layout.socket_path(generation)))
+
+    def routed(self) -> str | None:
+        """See `Front`."""
+        return self._link.routed()
+
+    def route(self, generation: str) -> None:
+        """See `Front`."""
+        self._link.route(generation)
+
+    async def deserted(self, generation: str, limit: float) -> bool:
+        """See `Front`: nobody at all, `SAMPLES` times in a row."""
+        loop, path = asyncio.get_running_loop(), self._layout.socket_path(generation)
+        deadline, quiet = loop.time() + limit, 0
+        while quiet < SAMPLES:
+            quiet = 0 if connected(path) else quiet + 1
+            if loop.time() > deadline:
+                return False
+            await asyncio.sleep(POLL)
+        return True
+
+    async def healthy(self, generation: str) -> None:
+        """See `Front`: the check has to be answered within the ready timeout, as nginx would ask for it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._config.ready_timeout
+        while True:
+            trouble = await self._trouble(generation)
+            if trouble is None:
+                return
+            if loop.time() > deadline:
+                raise trouble
+            await asyncio.sleep(self._config.check_interval)
+
+    async def _trouble(self, generation: str) -> Failed | None:
+        try:
+            async with asyncio.timeout(self._config.check_timeout):
+                answer = await self._ask(generation)
+        except OSError as error:
+            why = str(error) or "no answer in time"
+            return _unhealthy(generation, self._config.check, why)
+        if answer.status > HIGHEST_GOOD:
+            return _unhealthy(generation, self._config.check, f"answer: {answer.status}")
+        return None
+
+    async def _ask(self, generation: str) -> Answer:
+        config = self._config
+        headers = (
+            ("X-Forwarded-For", "127.0.0.1"),
+            ("X-Forwarded-Proto", config.check_scheme),
+            ("X-Forwarded-Host", str(config.check_host)),
+        )
+        return await ask(f"http://{config.check_host}{config.check}", str(self.address(generation)), headers)
+
+
+def _unhealthy(generation: str, path: str, why: str) -> Failed:
+    return Failed(
+        "check",
+        f"{generation} did not answer {path} on its own socket as a healthy release does.",
+        evidence=f"GET {path}\n{why}",
+        hint="the release is not healthy; it never saw a user's request",
+    )

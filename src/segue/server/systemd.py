@@ -1,0 +1,68 @@
+"""systemd, asked and told by `systemctl`."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections.abc import Iterable
+
+from segue.core.errors import Failed
+
+ACTIVE = ("active", "activating", "reloading")
+LEAVING = "deactivating"
+
+
+def states(units: Iterable[str]) -> dict[str, str]:
+    """The active state of each of `units`, as systemd calls it; ``inactive`` where it knows of none.
+
+    Raises:
+        Failed: systemd does not answer.
+    """
+    names = list(units)
+    if not names:
+        return {}
+    found = dict.fromkeys(names, "inactive")
+    for block in _show("Id,ActiveState", *names).split("\n\n"):
+        told = properties(block)
+        if told.get("Id") in found:
+            found[told["Id"]] = told["ActiveState"]
+    return found
+
+
+def show(unit: str, *names: str) -> dict[str, str]:
+    """The properties `names` of `unit`.
+
+    Raises:
+        Failed: systemd does not answer.
+    """
+    return properties(_show(",".join(names), unit))
+
+
+def properties(text: str) -> dict[str, str]:
+    """What lines of ``KEY=VALUE`` say; systemctl has an order of its own."""
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {key: value for key, sign, value in pairs if sign}
+
+
+def _show(names: str, *units: str) -> str:
+    argv = ("systemctl", "show", "--property", names, "--", *units)
+    found = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        raise Failed("systemd", "systemd does not answer.", evidence=found.stderr.strip())
+    return found.stdout
+
+
+async def systemctl(*words: str, check: bool = True) -> None:
+    """Have systemd do what `words` say, and wait until it has; without `check`, whether it can or not.
+
+    Raises:
+        Failed: it could not.
+    """
+    process = await asyncio.create_subprocess_exec(
+        "systemctl", *words, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+    )
+    output, _ = await process.communicate()
+    if check and process.returncode != 0:
+        evidence = output.decode(errors="replace").strip()
+        raise Failed("systemd", f"systemd could not {words[0]} {words[-1]}.", evidence=evidence)
