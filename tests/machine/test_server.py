@@ -1,0 +1,60 @@
+"""One server: set up, deployed to, rolled back, broken, rebooted; real systemd, real nginx, 0 lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.support.machine.host import Host, booted
+from tests.support.site import demand_no_loss, traffic, until
+
+pytestmark = pytest.mark.machine
+
+APP = "shop"
+PROJECT = "/home/deploy/shop"
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    with booted() as host:
+        host.make_app("v1")
+        host.run("segue", "setup", "production", "--yes", cwd=PROJECT, timeout=240)
+        yield host
+
+
+def ask(host: Host, *words: str, code: int = 0) -> dict[str, Any]:
+    done = host.run("segue", *words, "--json", user="deploy", cwd=PROJECT, check=False, timeout=240)
+    assert done.code == code, f"{done.out}\n{done.err}\n{host.journal()[-6000:]}"
+    document: dict[str, Any] = json.loads(done.out)
+    return document
+
+
+def live(host: Host) -> str:
+    return str(json.loads(host.read(f"/var/lib/segue/{APP}/record.json"))["live"])
+
+
+def test_a_deploy_a_rollback_and_a_bad_release_lose_nothing(host: Host) -> None:
+    first = ask(host, "deploy", "production")
+    assert first["strategy"] == "blue-green"
+    with traffic(f"http://{host.address}/", way=host.way, host="shop.example") as load:
+        host.make_app("v2")
+        second = ask(host, "deploy", "production")
+        assert live(host) == second["generation"] != first["generation"]
+        host.make_app("broken")
+        refused = ask(host, "deploy", "production", code=1)
+        assert refused["error"]["kind"] == "import"
+        assert live(host) == second["generation"]
+        back = ask(host, "rollback", "production")
+        assert "boot" not in [step["name"] for step in back["steps"]]
+        assert live(host) == first["generation"]
+    demand_no_loss(load)
+    until(lambda: "standby" not in json.loads(host.read(f"/var/lib/segue/{APP}/record.json")), 90, "the end of the standby")
+
+
+def test_after_a_reboot_the_committed_generation_serves(host: Host) -> None:
+    before = live(host)
+    host.reboot()
+    until(lambda: ask(host, "status", "production")["live"]["alive"], 60, "the live generation")
+    assert live(host) == before
