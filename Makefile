@@ -52,7 +52,7 @@ mutation: setup
 
 # everybody's death at every phase, and all that a machine may refuse; the same lots for the same SEED
 torture: setup
-	@$(BIN)/python -m pytest -n $(JOBS) -m torture --page docs/torture.md
+	@$(BIN)/python -m pytest -n $(JOBS) -m torture --page=docs/torture.md
 
 check: setup
 	@$(BIN)/ruff check .

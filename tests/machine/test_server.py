@@ -38,7 +38,7 @@ def live(host: Host) -> str:
 def test_a_deploy_a_rollback_and_a_bad_release_lose_nothing(host: Host) -> None:
     first = ask(host, "deploy", "production")
     assert first["strategy"] == "blue-green"
-    with traffic(f"http://{host.address}/", way=host.way, host="shop.example") as load:
+    with traffic("http://shop.example/", connect=f"{host.address}:80", way=host.way) as load:
         host.make_app("v2")
         second = ask(host, "deploy", "production")
         assert live(host) == second["generation"] != first["generation"]
@@ -50,7 +50,11 @@ def test_a_deploy_a_rollback_and_a_bad_release_lose_nothing(host: Host) -> None:
         assert "boot" not in [step["name"] for step in back["steps"]]
         assert live(host) == first["generation"]
     demand_no_loss(load)
-    until(lambda: "standby" not in json.loads(host.read(f"/var/lib/segue/{APP}/record.json")), 90, "the end of the standby")
+    until(
+        lambda: "standby" not in json.loads(host.read(f"/var/lib/segue/{APP}/record.json")),
+        90,
+        "the end of the standby",
+    )
 
 
 def test_after_a_reboot_the_committed_generation_serves(host: Host) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from segue.core.address import Address
 from segue.core.errors import Failed
 from segue.deploy.converge import Standing
+from segue.proof.verdict import Tally
 
 
 @dataclass
@@ -103,6 +104,10 @@ class Signpost:
     async def deserted(self, generation: str, limit: float) -> bool:
         del generation, limit
         return True
+
+    def served(self, generation: str) -> Tally:
+        del generation
+        return Tally(0, 0)
 
     async def healthy(self, generation: str) -> None:
         """Whoever stands is well."""

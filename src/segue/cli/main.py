@@ -20,6 +20,7 @@ VERBS = {
     "releases": "look",
     "history": "look",
     "receipt": "look",
+    "logs": "logs",
     "recover": "deploy",
     "probe": "probe",
     "demo": "demo",

@@ -18,6 +18,7 @@ HANDOVER = "handover"
 
 _ARGS = {
     "rev": str, "path": str, "strategy": str, "to": str, "wait": bool, "dry_run": bool, "workers": int,
+    "follow": bool, "lines": int,
 }  # fmt: skip
 _KINDS = {str: "text", bool: "true or false", int: "number"}
 

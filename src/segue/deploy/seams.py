@@ -10,6 +10,7 @@ from typing import IO, Protocol
 
 from segue.core.address import Address
 from segue.deploy.converge import Observed
+from segue.proof.verdict import Tally
 
 Started = AbstractAsyncContextManager[Process]
 
@@ -75,6 +76,9 @@ class Front(Protocol):
 
     async def deserted(self, generation: str, limit: float) -> bool:
         """Wait until nobody is connected to `generation`, for `limit` seconds at most; whether that came."""
+
+    def served(self, generation: str) -> Tally:
+        """What users got from `generation`, as the front saw it, since this deploy began."""
 
     async def healthy(self, generation: str) -> None:
         """Ask `generation` for its check where the front will reach it.

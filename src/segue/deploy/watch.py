@@ -13,6 +13,7 @@ from segue.run.trouble import crashed
 
 if TYPE_CHECKING:
     from segue.deploy.run import Run
+    from segue.deploy.seams import Front
     from segue.run.generation import Generation
 
 POLL = 0.1
@@ -24,13 +25,16 @@ class Side:
 
     generation: Generation
     before: Counts
+    front: Front | None = None
 
     def counts(self) -> Counts:
         """What it has served since."""
         return self.generation.counts() - self.before
 
     def tally(self) -> Tally:
-        """Its answers and errors since."""
+        """Its answers and errors since; where there is a front, as that saw them, since the deploy began."""
+        if self.front is not None:
+            return self.front.served(self.generation.name)
         counts = self.counts()
         return Tally(counts.finished, counts.errors)
 
@@ -78,7 +82,8 @@ def _begin(run: Run) -> Watch:
     if run.plan.previous is None:
         raise RuntimeError("a watch compares with what was there before")
     old, new = run.site.generation(run.plan.previous), run.candidate
-    return Watch(Side(old, old.counts()), Side(new, Counts()), _probed(run))
+    front = run.site.front
+    return Watch(Side(old, old.counts(), front), Side(new, Counts(), front), _probed(run))
 
 
 def _probed(run: Run) -> Tally:

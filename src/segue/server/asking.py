@@ -43,6 +43,7 @@ class ServerDoor:
 
     def close(self) -> None:
         """See `Door`."""
+        # the end of its input is what it goes by
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with contextlib.suppress(OSError):

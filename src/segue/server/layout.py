@@ -291,6 +291,11 @@ class Layout:
         """The link that turns the site on."""
         return self.root / "etc/nginx/sites-enabled" / f"segue-{self.app}"
 
+    @property
+    def access_log(self) -> Path:
+        """What nginx says of every request to the app."""
+        return self.root / "var/log/nginx" / f"segue-{self.app}.access.log"
+
 
 def is_request_id(text: str) -> bool:
     """Whether `text` has the form of a request's id."""

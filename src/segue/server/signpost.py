@@ -8,9 +8,11 @@ from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.errors import Failed
 from segue.front.link import Link
+from segue.front.log import AccessLog, Answers
 from segue.front.queue import connected
 from segue.proof.ask import ask
 from segue.proof.connection import Answer
+from segue.proof.verdict import Tally
 from segue.server.layout import Layout
 
 POLL = 0.1
@@ -25,6 +27,8 @@ class Signpost:
         self._layout = layout
         self._config = config
         self._link = Link(layout.front)
+        self._log = AccessLog(layout.access_log)
+        self._begun = self._log.position()
 
     def address(self, generation: str) -> Address:
         """See `Front`."""
@@ -37,6 +41,11 @@ class Signpost:
     def route(self, generation: str) -> None:
         """See `Front`."""
         self._link.route(generation)
+
+    def served(self, generation: str) -> Tally:
+        """See `Front`: what nginx's log says of it."""
+        found = self._log.tally(self._begun).get(generation, Answers())
+        return Tally(found.answers, found.errors)
 
     async def deserted(self, generation: str, limit: float) -> bool:
         """See `Front`: nobody at all, `SAMPLES` times in a row."""
