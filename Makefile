@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # the tests wait more than they work
 JOBS ?= 3
 
-.PHONY: demo test smoke check soak torture bench-wrapper mutation lock clean setup
+.PHONY: demo test smoke check machine soak torture bench-wrapper mutation lock clean setup
 setup: .venv/.ready
 
 $(UV):
@@ -27,15 +27,20 @@ demo: setup
 	@$(BIN)/segue demo
 
 test: setup
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak"
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak and not machine"
 
 # the tests that say the most in the least time
 smoke: setup
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak" tests/unit tests/process/test_deploy.py tests/process/test_gate.py \
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak and not machine" tests/unit tests/process/test_deploy.py tests/process/test_gate.py \
 	  tests/process/test_bad_sources.py
 
+# real systemd, nginx and sudo; as root, with what tests/machine/install.sh installs
+machine: setup
+	@$(BIN)/python -m tests.support.machine.layers
+	@$(BIN)/python -m pytest -n $(JOBS) -m "machine and not soak" tests/machine
+
 soak: setup
-	@$(BIN)/python -m pytest -m "soak and not torture"
+	@$(BIN)/python -m pytest -m "soak and not torture and not machine"
 	@SEGUE_FUZZ=long $(BIN)/python -m pytest -n $(JOBS) tests/fuzz
 
 # five minutes, on a machine that does nothing else; writes docs/benchmarks/wrapper.md

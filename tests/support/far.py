@@ -1,4 +1,4 @@
-"""A way of 40 ms: what a user far from the server has, and loopback hides."""
+"""Ways between namespaces: one of 40 ms, which a far user has and loopback hides, and a short one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-from tests.support import wire
+from tests.support import cable, wire
 from tests.support.way import Way
 
 ROUND_TRIP = 0.04
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -32,14 +34,22 @@ class _Sockets:
         return socket.socket(fileno=descriptor)
 
 
-@contextlib.contextmanager
-def far() -> Iterator[Way]:
+def far() -> contextlib.AbstractContextManager[Way]:
     """A way of 40 ms, for as long as the block; the test is skipped where this user can't make one."""
+    return _laid((sys.executable, wire.__file__, str(ROUND_TRIP / 2)), ROUND_TRIP)
+
+
+def near() -> contextlib.AbstractContextManager[Way]:
+    """A cable between two network namespaces, for as long as the block; this takes root."""
+    return _laid((sys.executable, "-m", cable.__name__), 0.0)
+
+
+@contextlib.contextmanager
+def _laid(argv: tuple[str, ...], round_trip: float) -> Iterator[Way]:
     ours, theirs = socket.socketpair()
-    argv = (sys.executable, wire.__file__, str(ROUND_TRIP / 2))
-    with subprocess.Popen(argv, stdin=theirs.fileno(), start_new_session=True), ours:
+    with subprocess.Popen(argv, stdin=theirs.fileno(), start_new_session=True, cwd=ROOT), ours:
         theirs.close()
         said = json.loads(ours.recv(4096))
         if "refused" in said:
-            pytest.skip(f"no wire of 40 ms here: {said['refused']}")
-        yield Way(wire.SERVER, tuple(said["server"]), tuple(said["client"]), _Sockets(ours).make, ROUND_TRIP)
+            pytest.skip(f"no such way here: {said['refused']}")
+        yield Way(wire.SERVER, tuple(said["server"]), tuple(said["client"]), _Sockets(ours).make, round_trip)
