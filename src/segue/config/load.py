@@ -63,6 +63,18 @@ def load_target(project: Path, name: str) -> Target:
     return Target.model_validate(_table(document, name))
 
 
+def servers(project: Path) -> list[str]:
+    """The names of the targets in `project` that are servers.
+
+    Raises:
+        UsageError: the config can't be used.
+    """
+    source = _find_source(project)
+    document = _with_name(source.document, project)
+    _refuse_problems(source, document, {})
+    return [name for name, table in document.get("targets", {}).items() if "domain" in table]
+
+
 def _find_source(project: Path) -> _Source:
     tool = _read_toml(project / PYPROJECT).get("tool")
     table = tool.get("segue") if isinstance(tool, dict) else None

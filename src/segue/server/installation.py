@@ -12,10 +12,8 @@ import secrets
 import shutil
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from segue import __version__
 from segue.disk.atomic import sync_folder
 from segue.disk.lock import is_held
 from segue.server import origin, units
@@ -37,19 +35,14 @@ class Installation:
 
     layout: Layout
 
-    @cached_property
-    def _wanted(self) -> str:
-        return f"segue-{__version__}-{origin.fingerprint()}"
-
     def change(self, machine: Machine) -> Change | None:
         """Another version, or none at all, is there."""
-        del machine
-        there = installed_name(self.layout)
-        if there == self._wanted or self.runs_here():
+        there, wanted = installed_name(self.layout), machine.source.name
+        if there == wanted:
             return None
         sign = "+" if there is None else "~"
         was = f", was {there}" if there else ""
-        return Change(f"{sign} {self.layout.opt} -> {self._wanted}, a copy of this segue{was}")
+        return Change(f"{sign} {self.layout.opt} -> {wanted}, a copy of this segue{was}")
 
     def obstacles(self, machine: Machine) -> list[str]:
         """Something else is called so, a newer version is there, or a deploy under way needs the old one."""
@@ -58,14 +51,15 @@ class Installation:
         there = installed_name(self.layout)
         if there is None:
             found = os.path.lexists(self.layout.opt)
-            return [f"{self.layout.opt} is there, and setup did not make it"] if found else []
-        if _version(there) > _version(self._wanted):
+            strange = [f"{self.layout.opt} is there, and setup did not make it"] if found else []
+            return strange + machine.source.obstacles()
+        if _version(there) > _version(machine.source.name):
             return [f"the server has {there}, which is newer than this segue"]
         return [f"{one.app} is being deployed" for one in _apps(self.layout) if is_held(one.lock)]
 
     def make(self, machine: Machine) -> None:
         """Put the copy beside the old one, let the link name it, and restart what runs the old one."""
-        before, folder = installed_name(self.layout), self.layout.opt.with_name(self._wanted)
+        before, folder = installed_name(self.layout), self.layout.opt.with_name(machine.source.name)
         if not folder.is_dir():
             _copy_to(folder, self.layout, machine)
         Link(self.layout.opt, folder.name).make(machine)
@@ -74,9 +68,10 @@ class Installation:
                 demand(machine, "systemctl", "try-restart", one.keeper_unit)
         _drop_others(self.layout, {before, folder.name})
 
-    def runs_here(self) -> bool:
-        """Whether this very segue is the server's own, put there by hand."""
-        return Path(sys.prefix) == self.layout.opt and installed_name(self.layout) is None
+
+def runs_here(layout: Layout) -> bool:
+    """Whether the segue that runs is the server's own, put there by hand."""
+    return Path(sys.prefix) == layout.opt and installed_name(layout) is None
 
 
 def installed_name(layout: Layout) -> str | None:
@@ -90,15 +85,10 @@ def installed_name(layout: Layout) -> str | None:
 
 def wanted(layout: Layout) -> list[Part]:
     """The server's segue, and what units and sudo name of it: one put there by hand has not got that."""
-    installation = Installation(layout)
-    parts: list[Part] = [installation, _exec(layout)]
-    if installation.runs_here():
-        parts.append(Link(layout.code, os.path.relpath(origin.package(), layout.opt.resolve())))
-    return parts
-
-
-def _exec(layout: Layout) -> File:
-    return File(layout.exec, units.exec_script(layout), mode=0o755)
+    if not runs_here(layout):
+        return [Installation(layout)]
+    code = os.path.relpath(origin.package(), layout.opt.resolve())
+    return [File(layout.exec, units.exec_script(layout), mode=0o755), Link(layout.code, code)]
 
 
 @dataclass(frozen=True)
@@ -142,23 +132,13 @@ def _copy_to(folder: Path, layout: Layout, machine: Machine) -> None:
     """Make `folder` a virtual environment with this segue; it has its name only when it is whole."""
     new = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
-        demand(machine, str(origin.system_python()), "-I", "-m", "venv", "--without-pip", str(new))
-        packages = next(new.glob("lib/python*/site-packages"))
-        for source, name in origin.files():
-            _copy(source, packages / name)
-        (new / layout.code.name).symlink_to(packages.relative_to(new) / "segue")
+        machine.source.copy(new)
         _write(new / "bin/segue", units.cli_script(layout))
         _write(new / "bin" / layout.exec.name, units.exec_script(layout))
         new.rename(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     sync_folder(folder.parent)
-
-
-def _copy(source: Path, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, path)
-    path.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
 
 
 def _write(script: Path, text: str) -> None:

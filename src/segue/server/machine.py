@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from segue.core.errors import Failed
+from segue.front.nginx import Nginx
+from segue.server.origin import Running
 
 _COMMAND_TIMEOUT = 300.0
 
@@ -44,8 +46,43 @@ class Done:
     output: str
 
 
+class Front(Protocol):
+    """nginx, with its sites."""
+
+    def read(self, site: str) -> str | None:
+        """The text of `site`; None where it is not turned on."""
+
+    def validate(self, site: str, text: str | None) -> None:
+        """Raise Refused if `site` can't become `text`; nothing is written."""
+
+    def put(self, site: str, text: str | None) -> None:
+        """Serve `site` as `text`, or no more; if that fails all is as before."""
+
+
+class Source(Protocol):
+    """The segue that a server's own is a copy of."""
+
+    @property
+    def name(self) -> str:
+        """Its version and content."""
+
+    def obstacles(self) -> list[str]:
+        """Why there can be no copy of it, for people."""
+
+    def copy(self, folder: Path) -> None:
+        """Make `folder`, which is new, a virtual environment with this segue."""
+
+
 class Machine(Protocol):
     """What setup needs of a server."""
+
+    @property
+    def source(self) -> Source:
+        """What its segue is made of."""
+
+    @property
+    def front(self) -> Front:
+        """Its nginx."""
 
     def account(self, name: str) -> Account | None:
         """The account called `name`, if there is one."""
@@ -65,6 +102,10 @@ class Machine(Protocol):
 
 class Linux:
     """This machine."""
+
+    def __init__(self) -> None:
+        self.source: Source = Running()
+        self.front: Front = Nginx()
 
     def account(self, name: str) -> Account | None:
         """The account called `name`, if there is one."""

@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 import segue
-from segue.core.errors import Refused
+from segue.core.errors import Failed
 
+_VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_BASE = getattr(sys, "_base_executable", sys.executable)
 _PROGRAMS = {"uv"}  # what segue runs from beside its interpreter
 _PRIVATE = ("/home", "/root", "/run/user", "/tmp")  # noqa: S108 - where the app's user can't look, or anybody can
 
@@ -79,23 +85,47 @@ def _files(one: Distribution) -> Iterator[tuple[Path, Path]]:
             yield path, name
 
 
-def system_python() -> Path:
-    """An interpreter of the running version that root may rely on, and everybody may run.
+class Running:
+    """The segue that runs, as what a server's own is copied from."""
 
-    Raises:
-        Refused: there is none.
-    """
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    base = Path(getattr(sys, "_base_executable", sys.executable))
-    for path in (Path("/usr/bin", version), Path("/usr/local/bin", version), base):
-        if path.exists() and is_roots(path.resolve()):
-            return path
-    raise Refused(
-        "python",
-        f"There is no {version} on this server that everybody may run, and nobody but root may change.",
-        evidence=f"segue runs on {base.resolve()}",
-        hint="install segue for the system's own Python, 3.11 or newer, and run setup from there",
-    )
+    @cached_property
+    def name(self) -> str:
+        """Its version and content."""
+        return f"segue-{segue.__version__}-{fingerprint()}"
+
+    def obstacles(self) -> list[str]:
+        """Why there can be no copy of it, for people."""
+        if _python() is not None:
+            return []
+        needs = f"no {_VERSION} is here that everybody may run and root alone may change"
+        return [f"{needs} (segue runs on {Path(_BASE).resolve()}): install segue for the system's own Python"]
+
+    def copy(self, folder: Path) -> None:
+        """Make `folder`, which is new, a virtual environment with this segue.
+
+        Raises:
+            Failed: there can be none.
+        """
+        argv = (str(_python()), "-I", "-m", "venv", "--without-pip", str(folder))
+        done = subprocess.run(argv, stdout=PIPE, stderr=STDOUT, text=True, timeout=120, check=False)
+        if done.returncode:
+            raise Failed("venv", "The server's own segue can't be made.", evidence=done.stdout)
+        packages = next(folder.glob("lib/python*/site-packages"))
+        for source, name in files():
+            _copy(source, packages / name)
+        (folder / "segue").symlink_to(packages.relative_to(folder) / "segue")
+
+
+def _copy(source: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, path)
+    path.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
+
+
+def _python() -> Path | None:
+    """An interpreter of the running version that root may rely on, and everybody may run."""
+    known = (Path("/usr/bin", _VERSION), Path("/usr/local/bin", _VERSION), Path(_BASE))
+    return next((path for path in known if path.exists() and is_roots(path.resolve())), None)
 
 
 def is_roots(path: Path) -> bool:

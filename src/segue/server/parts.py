@@ -124,9 +124,9 @@ class File:
     def change(self, machine: Machine) -> Change | None:
         """The content, or owner and mode."""
         if not self.path.exists():
-            return Change(f"+ file {_titled(self)}", _diff("", self.content))
+            return Change(f"+ file {_titled(self)}", diff_of("", self.content))
         if not self.seed and (present := read_text(self.path)) != self.content:
-            return Change(f"~ file {_titled(self)}", _diff(present, self.content))
+            return Change(f"~ file {_titled(self)}", diff_of(present, self.content))
         return _change_of_node(machine, "file", self)
 
     def obstacles(self, machine: Machine) -> list[str]:
@@ -224,7 +224,7 @@ def _change_of_node(machine: Machine, what: str, node: Folder | File) -> Change 
     return Change(f"~ {what} {_titled(node)}, was {was}")
 
 
-def _diff(before: str, after: str) -> str:
+def diff_of(before: str, after: str) -> str:
+    """How `before` becomes `after`, as a unified diff without names."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
-    # without the two lines that name the files
     return "\n".join(list(lines)[2:])
