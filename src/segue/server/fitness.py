@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from segue.disk.lock import is_held
+from segue.server.installation import runs_here
 from segue.server.installed import Installed, find_installed, installed_apps
 from segue.server.layout import Layout
 from segue.server.machine import Account, Machine
+from segue.server.origin import is_roots
 from segue.server.units import FRONT_GROUP
 
 _FIRST_PERSON = 1000
@@ -50,6 +52,8 @@ def comment(app: str) -> str:
 def _lacks(machine: Machine, layout: Layout) -> Iterator[str]:
     if not (layout.root / "run/systemd/system").is_dir():
         yield "systemd does not run here"
+    if runs_here(layout) and not is_roots(layout.opt):
+        yield f"{layout.opt} has something above it that others than root may change, and root runs it"
     for package, argv in _PROGRAMS.items():
         if machine.run(*argv).code != 0:
             yield f"there is no {argv[0]}: apt install {package}"

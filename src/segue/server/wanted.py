@@ -104,7 +104,7 @@ def _state(layout: Layout, installed: Installed) -> list[Part]:
         Folder(layout.states),
         Folder(layout.state),
         File(layout.installed, installed.as_text(), mark=ours),
-        *(Folder(one) for one in (layout.receipts, layout.release_states, layout.generations)),
+        *(Folder(one) for one in (layout.receipts, layout.release_states, layout.generations, layout.tasks)),
         Folder(layout.requests, mode=0o700),
     ]
 
