@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 GENERATIONS = "/var/lib/segue/shop/generations"
@@ -16,22 +17,22 @@ OWN, OTHER = "20261121T013455-8c1f2e9.1", "20261121T013455-8c1f2e9.2"
 RELEASE = "/srv/shop/releases/20261121T013455-8c1f2e9"
 
 
-def _call(code):
+def _call(code: int) -> None:
     if code == -1:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 
 
-def _write(path):
+def _write(path: str) -> None:
     pathlib.Path(path).write_text("x")
 
 
-def _relink(path):
+def _relink(path: str) -> None:
     os.symlink("elsewhere", f"{path}.new")
     os.rename(f"{path}.new", path)
 
 
-def _ptrace():
+def _ptrace() -> None:
     pid = os.fork()
     if pid == 0:
         os.execv("/bin/sleep", ["sleep", "60"])
@@ -42,12 +43,12 @@ def _ptrace():
         os.waitpid(pid, 0)
 
 
-def _mount():
+def _mount() -> None:
     _call(LIBC.mount(b"none", b"/mnt", b"tmpfs", 0, None))
     _call(LIBC.umount2(b"/mnt", 0))
 
 
-def _unshare():
+def _unshare() -> None:
     pid = os.fork()
     if pid == 0:
         os._exit(LIBC.unshare(0x10000000) != 0)  # CLONE_NEWUSER
@@ -55,17 +56,17 @@ def _unshare():
         raise PermissionError("unshare")
 
 
-def _in_child(*argv):
+def _in_child(*argv: str) -> None:
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True)
 
 
-def _setuid_file():
+def _setuid_file() -> None:
     path = f"{GENERATIONS}/{OWN}/suid"
     _write(path)
     os.chmod(path, 0o4755)
 
 
-FORBIDDEN = {
+FORBIDDEN: dict[str, Callable[[], object]] = {
     "write /etc": lambda: _write("/etc/acts"),
     "write /run": lambda: _write("/run/acts"),
     "write /usr": lambda: _write("/usr/acts"),
@@ -93,14 +94,14 @@ FORBIDDEN = {
 }
 
 
-def _talk():
+def _talk() -> None:
     with socket.socket() as server, socket.socket() as client:
         server.bind(("127.0.0.1", 0))
         server.listen()
         client.connect(server.getsockname())
 
 
-ALLOWED = {
+ALLOWED: dict[str, Callable[[], object]] = {
     "write its data": lambda: _write("/srv/shop/shared/acts"),
     "write its generation": lambda: _write(f"{GENERATIONS}/{OWN}/ready.1"),
     "write /tmp": lambda: _write("/tmp/acts"),
@@ -110,7 +111,7 @@ ALLOWED = {
 }
 
 
-def main():
+def main() -> None:
     """Try everything."""
     came = {}
     for name, act in (FORBIDDEN | ALLOWED).items():
