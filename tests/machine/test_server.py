@@ -14,19 +14,20 @@ pytestmark = pytest.mark.machine
 
 APP = "shop"
 PROJECT = "/home/deploy/shop"
+SEGUE = "/opt/segue/bin/segue"
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     with booted() as host:
-        host.make_app("v1")
-        host.run("segue", "setup", "production", "--yes", cwd=PROJECT, timeout=240)
+        host.make_app(version="v1")
+        host.run(SEGUE, "setup", "production", "--yes", cwd=PROJECT, timeout=240)
         yield host
 
 
 def ask(host: Host, *words: str, code: int = 0) -> dict[str, Any]:
-    done = host.run("segue", *words, "--json", user="deploy", cwd=PROJECT, check=False, timeout=240)
-    assert done.code == code, f"{done.out}\n{done.err}\n{host.journal()[-6000:]}"
+    done = host.run(SEGUE, *words, "--json", user="deploy", cwd=PROJECT, check=False, timeout=240)
+    assert done.code == code, f"{done.out}\n{done.err}\n{host.journal()[-3000:]}"
     document: dict[str, Any] = json.loads(done.out)
     return document
 
@@ -39,10 +40,10 @@ def test_a_deploy_a_rollback_and_a_bad_release_lose_nothing(host: Host) -> None:
     first = ask(host, "deploy", "production")
     assert first["strategy"] == "blue-green"
     with traffic("http://shop.example/", connect=f"{host.address}:80", way=host.way) as load:
-        host.make_app("v2")
+        host.make_app(version="v2")
         second = ask(host, "deploy", "production")
         assert live(host) == second["generation"] != first["generation"]
-        host.make_app("broken")
+        host.make_app(version="v3", import_error="ImportError")
         refused = ask(host, "deploy", "production", code=1)
         assert refused["error"]["kind"] == "import"
         assert live(host) == second["generation"]

@@ -90,7 +90,7 @@ def test_what_was_made_is_sound(server: Server) -> None:
         "stat", "-c", "%U:%G %a", "/etc/shop.env", "/srv/shop/shared", "/etc/sudoers.d/segue"
     ).out.splitlines() == [
         "root:shop 640",
-        "shop:shop 750",
+        "shop:shop 751",
         "root:root 440",
     ]
 

@@ -114,7 +114,9 @@ def _folders(machine: Machine, layout: Layout, installed: Installed) -> list[Par
     parts: list[Part] = [
         Folder(layout.home),
         Folder(layout.releases, installed.deploy_user, deploy),
-        Folder(layout.shared, installed.user, app, 0o750),
+        # whoever builds has to see what is there to be linked, and can't make it
+        Folder(layout.shared, installed.user, app, 0o751),
+        Folder(layout.shared / "instance", installed.user, app, 0o750),
         File(layout.env_file, _ENV.format(app=layout.app), "root", app, 0o640, mark="", seed=True),
     ]
     if installed.acme_root is not None:

@@ -62,7 +62,7 @@ def test_what_is_planned_is_shown_and_nothing_is_touched(server: Picture) -> Non
     texts = [change.text.replace(str(server.root), "") for change in planned(server).changes]
     assert server.tree() == before
     assert texts[0] == "+ user shop, of the system, without login"
-    assert "+ folder /srv/shop/shared shop:shop 0750" in texts
+    assert "+ folder /srv/shop/shared shop:shop 0751" in texts
     assert "+ file /etc/shop.env root:shop 0640" in texts
     assert "+ enable and start segue-shop.service" in texts
     assert texts[-1] == "+ file /etc/sudoers.d/segue root:root 0440"
