@@ -157,15 +157,15 @@ class Nginx:
             Refused: none does.
         """
         tree, built_in = read_tree(self.conf), self._built_in()
-        pid_file = (*words_of(tree, "pid"), built_in.get("pid-path", "/run/nginx.pid"))[0]
-        error_log = (*words_of(tree, "error_log"), built_in.get("error-log-path", ""))[0]
+        pid_file = (*words_of(tree, "pid"), built_in.get("pid-path", "logs/nginx.pid"))[0]
+        error_log = (*words_of(tree, "error_log"), built_in.get("error-log-path", "logs/error.log"))[0]
         return find_master(
             self._full_path(pid_file, built_in),
             None if error_log == "stderr" or ":" in error_log else self._full_path(error_log, built_in),
         )
 
     def _full_path(self, path: str, built_in: dict[str, str]) -> Path:
-        return Path(built_in.get("prefix", "/"), path)
+        return Path(built_in.get("prefix", "/usr/local/nginx"), path)
 
     def _built_in(self) -> dict[str, str]:
         _, words = self._run("-V")

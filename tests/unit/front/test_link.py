@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +26,11 @@ def listening(at: Path) -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def link(tmp_path: Path) -> Link:
-    (tmp_path / "front").mkdir()
-    return Link(tmp_path / "front")
+def link() -> Iterator[Link]:
+    # a short path, for there are sockets in it
+    with tempfile.TemporaryDirectory(prefix="sg", dir="/tmp") as folder:
+        (Path(folder) / "front").mkdir()
+        yield Link(Path(folder) / "front")
 
 
 def sockets(link: Link) -> contextlib.ExitStack:
