@@ -130,6 +130,7 @@ def test_a_removal_leaves_data_and_environment_alone(server: Server) -> None:
         "/etc/shop.env",
         "/srv/shop",
         "/srv/shop/shared",
+        "/srv/shop/shared/instance",
         "/srv/shop/shared/shop.db",
         # segue was there before, and setup did not make it
         "/opt/segue/segue",

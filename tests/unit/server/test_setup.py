@@ -86,7 +86,7 @@ def test_each_owns_what_it_should(server: Picture) -> None:
     assert list(owned.values()) == [
         ("root", "root", "755"),
         ("deploy", "deploy", "755"),
-        ("shop", "shop", "750"),
+        ("shop", "shop", "751"),
         ("root", "shop", "640"),
         ("root", "root", "755"),
         ("root", "root", "700"),
@@ -301,6 +301,7 @@ def test_a_removal_takes_all_away_but_data_and_environment(server: Picture) -> N
         "etc/shop.env",
         "srv/shop",
         "srv/shop/shared",
+        "srv/shop/shared/instance",
         "srv/shop/shared/shop.db",
         "run/segue-setup.lock",
     }
@@ -322,7 +323,7 @@ def test_the_removal_of_one_app_leaves_the_others(server: Picture) -> None:
     before = server.tree()
     done(server, planned(server))
     done(server, plan_removal(server, server.layout()))
-    kept = {"etc/shop.env", "srv/shop", "srv/shop/shared"}
+    kept = {"etc/shop.env", "srv/shop", "srv/shop/shared", "srv/shop/shared/instance"}
     assert {path: text for path, text in server.tree().items() if path not in kept} == before
     assert planned(server, "blog", domain="blog.example", deploy_user="ci").changes == []
 
