@@ -99,12 +99,12 @@ def _values(schema: dict[str, Any]) -> str:
     match schema:
         case {"enum": values}:
             return ", ".join(f"`{json.dumps(value)}`" for value in values)
-        case {"const": value}:
-            return f"`{json.dumps(value)}`"
         case {"minimum": lowest, "maximum": highest}:
             return f"{lowest} to {highest}"
         case {"type": "boolean"}:
             return "`true`, `false`"
+        case {"anyOf": kinds}:
+            return ", or ".join(_values(kind) for kind in kinds)
         case {"type": "array"}:
             return f"list of {_values(schema['items'])}"
         case _:

@@ -6,7 +6,7 @@ The models take the file's own words: ``AppConfig.model_validate({"name": "shop"
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
 from segue.config.written import (
@@ -19,6 +19,7 @@ from segue.config.written import (
     Module,
     Name,
     Seconds,
+    Server,
     Size,
     SomeSeconds,
     SshHost,
@@ -28,18 +29,6 @@ from segue.config.written import (
 )
 from segue.core.address import Address
 
-_FOR_NOW = 'should be "gunicorn" or "uvicorn" for now'
-
-
-def _known_server(value: object) -> object:
-    if value == "granian":
-        raise ValueError(f"{_FOR_NOW}: Granian needs a front, and comes with server targets")
-    if isinstance(value, list):
-        raise ValueError(f"{_FOR_NOW}: a command needs a front, and comes with server targets")  # noqa: TRY004 - it is text from a file
-    return value
-
-
-Server = Annotated[Literal["gunicorn", "uvicorn"], BeforeValidator(_known_server)]
 Count = Annotated[int, Field(ge=1, le=1000)]
 Confinement = Literal[
     "CapabilityBoundingSet",
@@ -82,7 +71,9 @@ class Settings(_Table):
     """The app: `"wsgi:app"`, or a factory, `"shop:create_app()"`. Without it: detected."""
 
     server: Server | None = None
-    """What runs the app. Without it: for ASGI apps Uvicorn where the app has it installed, else Gunicorn."""
+    """What runs the app: a server by name, or a command such as `["my-server", "--socket", "{socket}"]`. A
+    command, and `"granian"`, need a front, and so a server target. Without it: for ASGI apps Uvicorn where the
+    app has it installed, else Gunicorn."""
 
     server_args: Annotated[tuple[Word, ...], Strict(strict=False)] = ()
     """Further words for the server's own command line, such as `["--loop", "uvloop"]`."""

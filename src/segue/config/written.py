@@ -92,6 +92,46 @@ def _inner_path(text: str) -> Path:
     return Path(path)
 
 
+SERVERS = ("gunicorn", "uvicorn", "granian")
+SOCKET = "{socket}"
+
+
+@dataclass(frozen=True)
+class ServerWritten:
+    """Marks what runs an app: a server that segue knows, by name, or a command with ``{socket}``."""
+
+    def parse(self, value: object) -> str | tuple[str, ...]:
+        """The server that `value` writes.
+
+        Raises:
+            ValueError: it writes none.
+        """
+        if value in SERVERS:
+            return str(value)
+        words = value if isinstance(value, list | tuple) else ()
+        if words and all(isinstance(word, str) and word.isprintable() and word for word in words):
+            if sum(word.count(SOCKET) for word in words) == 1:
+                return tuple(words)
+            raise ValueError(f'should be a command with "{SOCKET}" in it once: where it is to listen')
+        named = ", ".join(f'"{name}"' for name in SERVERS)
+        raise ValueError(f'should be {named}, or a command such as ["my-server", "--socket", "{SOCKET}"]')
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        def write(server: str | tuple[str, ...]) -> str | list[str]:
+            return server if isinstance(server, str) else list(server)
+
+        written = core_schema.plain_serializer_function_ser_schema(write, when_used="json")
+        return core_schema.no_info_plain_validator_function(self.parse, serialization=written)
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        word = {"type": "string", "pattern": f"^(?:{_PRINTABLE})$", "examples": ["my-server"]}
+        words = {"type": "array", "items": word}
+        return {"anyOf": [{"enum": list(SERVERS)}, words]}
+
+
+Server = Annotated[str | tuple[str, ...], ServerWritten()]
 _IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
 _PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]+"
 _DURATION = r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h)"

@@ -59,7 +59,8 @@ async def check_import(run: Run) -> str:
     _judge(found, release, run.site.home.project)
     server, interface = choose_server(run.config, found["interface"], found["servers"], found["python"])
     run.site.releases.update(run.plan.release, server=server, interface=interface)
-    return f"{interface.upper()} app, for {server.capitalize()} {found['servers'][server]}"
+    version = f" {found['servers'][server]}" if server in found["servers"] else ""
+    return f"{interface.upper()} app, for {server.capitalize()}{version}"
 
 
 def _ended(module: str, status: int, printed: str) -> Failed:

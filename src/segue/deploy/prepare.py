@@ -14,6 +14,7 @@ from segue.core.plan import Plan
 from segue.core.record import Record
 from segue.deploy.plan import Ground, plan_deploy, plan_return, plan_start
 from segue.deploy.run import Run, Site
+from segue.run.servers import GATED
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,13 @@ def prepare(site: Site, config: AppConfig, wish: Wish) -> Run:
             f"The target {site.target} knows only the strategy {site.strategy}.",
             evidence=f"asked for: {wish.strategy[:40]}",
             hint="blue-green needs a front before the app: it comes with server targets",
+        )
+    if site.front is None and config.server not in (None, *GATED):
+        raise UsageError(
+            "server",
+            f"{'A command' if isinstance(config.server, tuple) else 'Granian'} needs a front before it.",
+            evidence="it binds by itself, so it can't share the socket that users come in by",
+            hint=f"on this target use one of {', '.join(GATED)}; a server target runs it",
         )
     if wish.source is None:
         release = _release_on_disk(site, wish, record)

@@ -129,6 +129,11 @@ class Run:
         """The generation that is brought in."""
         return self.site.generation(self.plan.generation)
 
+    @property
+    def named(self) -> bool:
+        """Whether the candidate's answers say whose they are."""
+        return self.config.wrap and self.candidate.gated()
+
     def write(self, record: Record) -> None:
         """Make `record` the durable truth."""
         self.site.home.write_record(record)

@@ -87,7 +87,7 @@ async def boot(run: Run) -> str:
         release=site.home.release(run.plan.release),
         python=site.releases.python(run.plan.release),
         module=run.module,
-        server=run.config.server or found["server"],
+        server=found["server"],
         interface=found["interface"],
         environ=site.environ,
     )
@@ -99,7 +99,9 @@ async def boot(run: Run) -> str:
 
 
 def _tell_settings(run: Run) -> None:
-    booted = run.candidate.booted() or {}
+    booted = run.candidate.booted()
+    if booted is None:
+        return  # a server without the gate settles on things in silence
     theirs = f"the app's {booted['server'].capitalize()} settings"
     for name, value in booted.get("overruled", {}).items():
         run.note(f"{theirs} have {name} = {value}: overruled, {name} is segue's")
@@ -123,7 +125,8 @@ async def _room(run: Run) -> None:
 async def ready(run: Run) -> str:
     """Wait until every worker of the candidate is ready."""
     await run.site.processes.all_ready(run.plan.generation)
-    return f"{len(run.candidate.ready_workers())} workers"
+    workers = len(run.candidate.ready_workers())
+    return f"{workers} workers" if workers else "it listens"
 
 
 async def switch(run: Run) -> str:

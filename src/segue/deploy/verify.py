@@ -45,7 +45,7 @@ async def _ask(run: Run, path: str) -> Answer:
 def _judge(run: Run, path: str, answer: Answer) -> None:
     by = answer.generation or "nobody who says who they are"
     evidence = f"GET {path}\nHost: {run.config.check_host}\nanswer: {answer.status}, by {by}"
-    if run.config.wrap and answer.generation != run.plan.generation:
+    if run.named and answer.generation != run.plan.generation:
         raise Failed(
             "verify",
             f"After the switch {path} was not answered by {run.plan.generation}.",

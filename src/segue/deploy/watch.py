@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from segue.core.durations import format_duration
 from segue.core.errors import Failed
+from segue.disk.processes import ProcessId
 from segue.proof.verdict import Tally, is_worse
 from segue.run.counters import Counts
 from segue.run.trouble import crashed
@@ -41,10 +42,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Watch:
-    """Both sides, and what the probe had seen when the watch began."""
+    """Both sides, the candidate's master, and what the probe had seen when the watch began."""
 
     old: Side
     new: Side
+    master: ProcessId | None
     probe_before: Tally
 
     def as_dict(self) -> dict[str, Any]:
@@ -75,7 +77,7 @@ async def watch_candidate(run: Run) -> str:
 
 def _wanted(run: Run) -> int:
     """How many answers the watch waits for; where nobody counts them, none."""
-    return run.config.watch_requests if run.config.wrap else 0
+    return run.config.watch_requests if run.named else 0
 
 
 def _begin(run: Run) -> Watch:
@@ -83,7 +85,8 @@ def _begin(run: Run) -> Watch:
         raise RuntimeError("a watch compares with what was there before")
     old, new = run.site.generation(run.plan.previous), run.candidate
     front = run.site.front
-    return Watch(Side(old, old.counts(), front), Side(new, Counts(), front), _probed(run))
+    sides = Side(old, old.counts(), front), Side(new, Counts(), front)
+    return Watch(*sides, new.master(), _probed(run))
 
 
 def _probed(run: Run) -> Tally:
@@ -95,7 +98,8 @@ def _judge(run: Run, watch: Watch) -> None:
     if run.candidate.crashes():
         raise crashed(run.candidate)
     master = run.candidate.master()
-    if master is None or not master.alive():
+    # systemd has another in its place at once
+    if master is None or master != watch.master or not master.alive():
         raise Failed(
             "crash", f"{run.candidate.name} ended while it served.", evidence=run.candidate.log_tail()
         )

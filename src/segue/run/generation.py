@@ -90,6 +90,10 @@ class Generation:
             raise _damaged(self.folder / "start.json", "it is not there")
         return document
 
+    def gated(self) -> bool:
+        """Whether its server runs behind the gate; else it is known by its answers alone."""
+        return bool(self.start().get("gated", True))
+
     def workers(self) -> int:
         """How many workers its next master starts with, as far as that is known; 0 where it is not."""
         return int(self.start()["settings"].get("workers") or (self.booted() or {}).get("workers", 0))

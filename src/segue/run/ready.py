@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from pathlib import Path
 
 from segue.run.generation import Generation
 from segue.run.trouble import trouble_of
@@ -29,3 +31,27 @@ async def until_ready(generation: Generation, workers: int | None) -> None:
         if trouble is not None:
             raise trouble
         await asyncio.sleep(POLL)
+
+
+async def until_listening(generation: Generation, path: Path) -> None:
+    """Wait until its server, which runs without the gate, takes connections on its own socket at `path`.
+
+    Raises:
+        Failed: it will not.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + generation.start()["ready_timeout"]
+    while not _listens(path):
+        trouble = trouble_of(generation, late=loop.time() > deadline)
+        if trouble is not None:
+            raise trouble
+        await asyncio.sleep(POLL)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True

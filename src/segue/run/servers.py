@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segue.config.schema import AppConfig
+from segue.config.written import SOCKET
 from segue.core.address import Address
 from segue.core.errors import Failed
 
@@ -14,6 +15,10 @@ LOSSLESS_GTHREAD = (24, 0)
 OLDEST_UVICORN = (0, 52)
 WSGI_WORKERS = ("sync", "gthread", "gevent")
 ASGI_WORKERS = ("asgi", "uvicorn_worker.UvicornWorker")
+# those that run behind the gate; the others bind by themselves, and are known by their answers alone
+GATED = ("gunicorn", "uvicorn")
+COMMAND = "command"
+DEFAULT_WORKERS = 2
 
 
 def choose_server(
@@ -33,7 +38,9 @@ def choose_server(
     asked_for_asgi = config.server == "uvicorn" or config.worker_class in ASGI_WORKERS
     interface = interface or ("asgi" if asked_for_asgi else "wsgi")
     by_itself = "uvicorn" if interface == "asgi" and "uvicorn" in installed else "gunicorn"
-    server = config.server or by_itself
+    server = (config.server if isinstance(config.server, str) else COMMAND) if config.server else by_itself
+    if server == COMMAND:
+        return server, interface
     if server not in installed:
         raise Failed(
             "no_server",
@@ -63,18 +70,48 @@ def _unfit(config: AppConfig, server: str, kind: str, hint: str) -> Failed:
 
 
 def command(
-    server: str, config: AppConfig, address: Address, start: Path, release: Path, python: Path, module: str
+    server: str,
+    interface: str,
+    config: AppConfig,
+    address: Address,
+    start: Path,
+    release: Path,
+    python: Path,
+    module: str,
 ) -> list[str]:
     """The master's argv; `start` is the gate's script.
 
     For Gunicorn, what segue owns stands here, above every config file and GUNICORN_CMD_ARGS. The listening
     socket comes by LISTEN_FDS, which makes Gunicorn pass over `--bind`.
     """
+    if not isinstance(config.server, str | None):
+        return [word.replace(SOCKET, address.path) for word in (*config.server, *config.server_args)]
+    if server == "granian":
+        return _granian(config, address, python, module, interface)
     if server == "uvicorn":
         return [str(python), str(start), "uvicorn", *config.server_args]
     drain = max(1, round(config.drain_timeout))
     owned = ("--bind", str(address), "--chdir", str(release), "--graceful-timeout", str(drain))
     return [str(python), str(start), "gunicorn", *owned, module]
+
+
+def _granian(config: AppConfig, address: Address, python: Path, module: str, interface: str) -> list[str]:
+    """Granian's argv: it takes no socket over, so it binds `address` by itself."""
+    name, call, rest = module.partition("(")
+    if rest not in ("", ")"):
+        raise Failed(
+            "module",
+            f"Granian can't give arguments to the factory in {module}.",
+            hint="name a factory without arguments, or a module that makes the app",
+        )
+    drain = max(1, round(config.drain_timeout))
+    return [
+        *(str(python), "-m", "granian", "--interface", interface, "--uds", address.path),
+        *("--workers", str(config.workers or DEFAULT_WORKERS), "--workers-kill-timeout", str(drain)),
+        *("--backlog", "2048", "--respawn-failed-workers", *(("--factory",) if call else ())),
+        *config.server_args,
+        name,
+    ]
 
 
 def loses_requests(server: str, version: str, worker_class: str) -> bool:

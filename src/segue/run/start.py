@@ -11,7 +11,7 @@ from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.ids import release_of
 from segue.run.generation import MARK, gate_script
-from segue.run.servers import command
+from segue.run.servers import GATED, command
 
 USER_CONFIG = "gunicorn.conf.py"
 
@@ -42,7 +42,8 @@ def start_document(
         "generation": generation,
         "release": release_of(generation),
         "root": str(release),
-        "argv": command(server, config, address, gate_script(folder), release, python, module),
+        "argv": command(server, interface, config, address, gate_script(folder), release, python, module),
+        "gated": server in GATED,
         "module": module,
         "interface": interface,
         "environ": _changes(environ, project, release, python, folder),

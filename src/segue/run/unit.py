@@ -51,7 +51,7 @@ def main() -> None:
         environ["SEGUE_GUNICORN_CMD_ARGS"] = environ.pop("GUNICORN_CMD_ARGS")
     os.chdir(str(start["root"]))
     argv: list[str] = start["argv"]  # type: ignore[assignment]
-    os.execve(argv[0], argv, environ)  # noqa: S606 - no shell is what is wanted
+    os.execvpe(argv[0], argv, environ)  # noqa: S606 - no shell is what is wanted
 
 
 if __name__ == "__main__":

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import shutil
 
 from segue.core.errors import Refused
 from segue.deploy.converge import Standing
 from segue.run.generation import Generation
-from segue.run.ready import until_ready
+from segue.run.ready import until_listening, until_ready
 from segue.server import systemd
 from segue.server.folders import lay_open
 from segue.server.home import ServerHome
 from segue.server.installed import Installed
+from segue.server.units import FRONT_GROUP
+
+# the app's user binds there, its files get nginx's group, and nobody else looks in
+BINDING_MODE = 0o2750
 
 
 class Services:
@@ -53,15 +57,33 @@ class Services:
             lay_open(generation.folder, self._installed.user)
         units = (self._layout.socket(name), self._layout.service(name))
         await systemd.systemctl("reset-failed", "--quiet", *units, check=False)
-        await systemd.systemctl("start", *units)
+        if generation.gated():
+            await systemd.systemctl("start", *units)
+        else:
+            self._let_bind(name)
+            await systemd.systemctl("start", self._layout.service(name))
+
+    def _let_bind(self, name: str) -> None:
+        """Make the folder in which a server binds its own socket, for nginx's group to reach it there."""
+        folder = self._layout.socket_folder(name)
+        folder.mkdir(exist_ok=True)
+        shutil.chown(folder, self._installed.user, FRONT_GROUP)
+        folder.chmod(BINDING_MODE)
 
     async def first_ready(self, name: str) -> None:
-        """Wait until one worker of `name` is ready."""
-        await until_ready(self.generation(name), 1)
+        """Wait until one worker of `name` is ready; without the gate, until it listens."""
+        await self._ready(name, 1)
 
     async def all_ready(self, name: str) -> None:
         """Wait until as many workers of `name` are ready as its config asks for."""
-        await until_ready(self.generation(name), None)
+        await self._ready(name, None)
+
+    async def _ready(self, name: str, workers: int | None) -> None:
+        generation = self.generation(name)
+        if generation.gated():
+            await until_ready(generation, workers)
+        else:
+            await until_listening(generation, self._layout.socket_path(name))
 
     def go(self, name: str) -> None:
         """Let the workers of `name` accept."""
@@ -97,7 +119,8 @@ class Services:
         # in one command: a connection would start a service anew whose socket is still there
         await systemd.systemctl("stop", self._layout.socket(name), self._layout.service(name))
         with contextlib.suppress(OSError):
-            os.rmdir(self._layout.socket_folder(name))
+            self._layout.socket_path(name).unlink(missing_ok=True)
+            self._layout.socket_folder(name).rmdir()
 
 
 def _standing(generation: Generation, state: str, *, service: bool) -> Standing | None:

@@ -27,7 +27,9 @@ AN_APP = 'should be "MODULE:APP" or "MODULE:FACTORY()", such as "wsgi:app"'
 AN_ADDRESS = 'should be "HOST:PORT", "[IPV6]:PORT" or "unix:/PATH", such as "127.0.0.1:8000"'
 A_HOST = 'should be a host, with or without port, such as "shop.example"'
 WORKERS = "should be 'sync', 'gthread', 'gevent', 'asgi' or 'uvicorn_worker.UvicornWorker'"
-SERVERS = 'should be "gunicorn" or "uvicorn" for now'
+SERVERS = (
+    'should be "gunicorn", "uvicorn", "granian", or a command such as ["my-server", "--socket", "{socket}"]'
+)
 INSIDE = "should be a path inside the project, relative to it"
 
 
@@ -63,16 +65,14 @@ INSIDE = "should be a path inside the project, relative to it"
         (f'linger = "{"9" * 400}h"', 'app.linger: should be at most "24h", got text of 401 characters'),
         ('check_interval = "0s"', 'app.check_interval: should be longer than nothing, got "0s"'),
         ('watch = "2m"', "app: watch_limit (60.0 s) is shorter than watch (120.0 s)"),
+        ('server = "apache"', f'app.server: {SERVERS}, got "apache"'),
+        ("server = {}", f"app.server: {SERVERS}, got a table"),
+        ("server = []", f"app.server: {SERVERS}, got a list"),
+        ('server = ["serve", 3]', f"app.server: {SERVERS}, got a list"),
         (
-            'server = "granian"',
-            f'app.server: {SERVERS}: Granian needs a front, and comes with server targets, got "granian"',
+            'server = ["serve", "--port", "80"]',
+            'app.server: should be a command with "{socket}" in it once: where it is to listen, got a list',
         ),
-        (
-            'server = ["serve", "{socket}"]',
-            f"app.server: {SERVERS}: a command needs a front, and comes with server targets, got a list",
-        ),
-        ('server = "apache"', "app.server: should be 'gunicorn' or 'uvicorn', got \"apache\""),
-        ("server = {}", "app.server: should be 'gunicorn' or 'uvicorn', got a table"),
         ('worker_class = "eventlet"', f'app.worker_class: {WORKERS}, got "eventlet"'),
         ('check_scheme = "ftp"', "app.check_scheme: should be 'http' or 'https', got \"ftp\""),
         ('name = ""', f'app.name: {A_NAME}, got ""'),

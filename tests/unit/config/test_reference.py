@@ -62,7 +62,7 @@ def _named(document: dict[str, Any]) -> dict[str, Any]:
         '[app]\nworkers = "4"',
         "[app]\nwatch = 30",
         '[app]\nwatch = "30"',
-        '[app]\nserver = "granian"',
+        '[app]\nserver = "apache"',
         '[app]\nmodule = "wsgi"',
         '[targets.web]\nname = "x"',
         "[targets.web]\nwokers = 4",

@@ -21,7 +21,7 @@ from .loading import NoApp, interface_of, load
 
 MOST_NAMES = 20
 PR_SET_PDEATHSIG = 1
-SERVERS = ("gunicorn", "uvicorn", "uvicorn-worker")
+SERVERS = ("gunicorn", "uvicorn", "uvicorn-worker", "granian")
 
 
 def _app_frames(error: BaseException) -> str:
