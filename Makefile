@@ -32,7 +32,7 @@ test: setup
 # the tests that say the most in the least time
 smoke: setup
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak and not machine" tests/unit tests/process/test_deploy.py tests/process/test_gate.py \
-	  tests/process/test_bad_sources.py
+	  tests/process/test_bad_sources.py tests/nginx
 
 # real systemd, nginx and sudo; as root, with what tests/machine/install.sh installs
 machine: setup

@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 from tests.support.apps import make_app
-from tests.support.nginx import ONE, Front, front, needs_nginx
+from tests.support.nginx import HAS_IPV6, ONE, Front, front, needs_nginx
 from tests.support.servers import certificate
 from tests.support.site import until
 from websockets.sync.client import connect
 
 from segue.front.log import NGINX, Answers, Position
-from segue.front.nginx import has_ipv6
 
 pytestmark = needs_nginx
 TIMEOUT = 20.0
@@ -134,7 +133,7 @@ def test_with_a_certificate(site: Front) -> None:
     assert ask(site, "/.well-known/acme-challenge/other").status == 404
 
 
-@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+@pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
 def test_answers_by_ipv6(site: Front) -> None:
     site.nginx.put("segue-shop", site.site())
     with socket.create_connection(("::1", site.doors.http), TIMEOUT) as client:

@@ -21,12 +21,13 @@ from tests.support.site import until
 from segue.config.schema import Target
 from segue.front.link import Link
 from segue.front.log import AccessLog
-from segue.front.nginx import Nginx, has_ipv6
+from segue.front.nginx import Nginx
 from segue.front.site import Doors, access_log, error_log, render_site
 
 APPS = Path(__file__).parent.parent / "apps"
 # a normal user's PATH often has no sbin
 PROGRAM = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+HAS_IPV6 = Path("/proc/net/if_inet6").exists()
 needs_nginx = pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed: apt install nginx-light")
 
 ONE, TWO = "20261121T013455-8c1f2e9.1", "20261121T013500-8c1f2e9.1"
@@ -67,7 +68,7 @@ class Front:
 
     root: Path
     process: subprocess.Popen[bytes] | None = None
-    doors: Doors = field(default_factory=lambda: Doors(free_port(), free_port(), has_ipv6()))
+    doors: Doors = field(default_factory=lambda: Doors(free_port(), free_port(), HAS_IPV6))
     servers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property

@@ -190,11 +190,6 @@ class Nginx:
         return done.returncode, done.stdout.decode(errors="replace")
 
 
-def has_ipv6() -> bool:
-    """Whether this machine speaks IPv6; where it does not, nginx refuses to listen by it."""
-    return Path("/proc/net/if_inet6").exists()
-
-
 def _name_taken(evidence: str) -> Refused:
     return Refused(
         "name_taken",
