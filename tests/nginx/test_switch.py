@@ -92,3 +92,14 @@ def test_a_link_to_nothing_is_seen(site: Front) -> None:
         site.link.route(ONE)
         until(lambda: answers(site, ONE) > 5, what="answers")
     assert result.lost == site.log.tally(START)[NGINX].errors
+
+
+def test_an_upstream_that_keeps_connections_would_stay_with_the_old_one(site: Front) -> None:
+    """Why the site has no upstream block."""
+    address = f"http://unix:{site.link.path}"
+    upstream = f"upstream kept {{ server {address.removeprefix('http://')}; keepalive 8; }}\n"
+    kept = site.site().replace(address, "http://kept").replace("$segue_shop_conn;", '"";')
+    site.nginx.put("segue-shop", upstream + kept)
+    assert {who_answers(site) for _ in range(20)} == {ONE}
+    site.link.route(TWO)
+    assert ONE in {who_answers(site) for _ in range(20)}
