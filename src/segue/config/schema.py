@@ -72,7 +72,7 @@ class Settings(_Table):
 
     server: Server | None = None
     """What runs the app: a server by name, or a command such as `["my-server", "--socket", "{socket}"]`. A
-    command, and `"granian"`, need a front, and so a server target. Without it: for ASGI apps Uvicorn where the
+    command, and `"granian"`, need a front, so a server target. Without it: for ASGI apps Uvicorn where the
     app has it installed, else Gunicorn."""
 
     server_args: Annotated[tuple[Word, ...], Strict(strict=False)] = ()
