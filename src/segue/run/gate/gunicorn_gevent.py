@@ -6,9 +6,11 @@ its drain ended.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
+from gunicorn.workers.base import Worker
 
 from . import files
 
@@ -41,7 +43,12 @@ def linger(worker: Any) -> None:
     beat = worker.notify
 
     def notify() -> None:
-        beat()
+        if worker.ppid == os.getppid():
+            beat()
+        else:
+            # without a master Gunicorn's own would end on the spot, with all that this worker holds
+            worker.alive = False
+            Worker.notify(worker)
         # it calls this each second, and once right after it has closed its listener
         if not worker.alive and not timer.active:
             timer.start(last_look.start, _close, waiting)
