@@ -40,7 +40,7 @@ machine: setup
 	@$(BIN)/python -m pytest -n $(JOBS) -m "machine and not soak" tests/machine
 
 soak: setup
-	@$(BIN)/python -m pytest -m "soak and not torture and not machine"
+	@$(BIN)/python -m pytest -m "soak and not torture"
 	@SEGUE_FUZZ=long $(BIN)/python -m pytest -n $(JOBS) tests/fuzz
 
 # five minutes, on a machine that does nothing else; writes docs/benchmarks/wrapper.md

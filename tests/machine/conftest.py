@@ -1,4 +1,4 @@
-"""Tests on real hosts. Each of them is marked `machine`, and skipped where there can be no lab."""
+"""Tests on real hosts: each of them is marked `machine`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.support.far import far
-from tests.support.machine.host import Host, booted
-from tests.support.machine.layers import layers, unfit
+from tests.support.machine.host import RUNNING, Host, booted
 
 HERE = Path(__file__).parent
-HOSTS = pytest.StashKey[list[Host]]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -22,34 +20,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With a failed test, the journals of its hosts."""
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With what failed, the journals of its hosts."""
     report = yield
-    if report.when == "call" and report.failed:
-        for host in item.stash.get(HOSTS, []):
+    if report.failed:
+        for host in RUNNING:
             report.sections.append((f"journal of {host.address}", host.last_words()))
     return report
 
 
-@pytest.fixture(scope="session")
-def lab() -> None:
-    """The layers of every host; or why there are none here."""
-    if reason := unfit():
-        pytest.skip(f"no lab: {reason}")
-    layers()
-
-
 @pytest.fixture
-def host(lab: None, request: pytest.FixtureRequest) -> Iterator[Host]:
+def host() -> Iterator[Host]:
     """A new host, near."""
     with booted() as made:
-        request.node.stash[HOSTS] = [made]
         yield made
 
 
 @pytest.fixture
-def far_host(lab: None, request: pytest.FixtureRequest) -> Iterator[Host]:
+def far_host() -> Iterator[Host]:
     """A new host, 40 ms away."""
     with far() as way, booted(way) as made:
-        request.node.stash[HOSTS] = [made]
         yield made

@@ -13,15 +13,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
 from tests.support.apps import Interface
 from tests.support.far import near
 from tests.support.machine import room, shop
-from tests.support.machine.layers import layers, place
+from tests.support.machine.layers import layers, place, unfit
 from tests.support.site import Outcome, until
 from tests.support.way import Way
 
@@ -35,7 +36,11 @@ ENVIRONMENT = {
 }
 
 
-@dataclass
+# for the reports of failed tests
+RUNNING: list[Host] = []
+
+
+@dataclass(eq=False)
 class Host:
     """One host, and the way to it.
 
@@ -118,6 +123,7 @@ class Host:
         files: dict[str, str] | None = None,
         interface: Interface = "wsgi",
         folder: str = CHECKOUT,
+        version: str,
         **behaviour: Any,
     ) -> str:
         """Put the sample app on the host as the deploy user's git checkout, or commit its next version there.
@@ -128,18 +134,18 @@ class Host:
             files: More files, by their path in the project.
             interface: What kind of app it is.
             folder: Where.
-            behaviour: What `tests.support.apps.make_app` takes: `version="v1"` at least.
+            version: What its `/` answers.
+            behaviour: What else `tests.support.apps.make_app` takes.
 
         Returns:
             The commit.
         """
-        project = shop.packed(
-            settings=settings or {}, target=target or {}, files=files or {}, interface=interface, **behaviour
-        )
+        tables = {"settings": settings or {}, "target": target or {}}
+        project = shop.packed(**tables, files=files or {}, interface=interface, version=version, **behaviour)
         self._unpack(project, folder)
         self._git(folder, "init", "--quiet")
         self._git(folder, "add", "--all")
-        self._git(folder, "commit", "--quiet", "--allow-empty", f"--message={behaviour['version']}")
+        self._git(folder, "commit", "--quiet", "--allow-empty", f"--message={version}")
         return self._git(folder, "rev-parse", "HEAD")
 
     def _unpack(self, archive: bytes, folder: str) -> None:
@@ -149,6 +155,10 @@ class Host:
 
     def _git(self, folder: str, *words: str) -> str:
         return self.run("git", *_ME, *words, user=DEPLOY, cwd=folder).out.strip()
+
+    def admit(self, public_key: str) -> None:
+        """Let the owner of that key in by ssh, as the deploy user."""
+        self.write(f"/home/{DEPLOY}/.ssh/authorized_keys", f"{public_key.strip()}\n")
 
     def journal(self, unit: str = "") -> str:
         """What the journal has of that unit, or of everything, since the last boot."""
@@ -175,7 +185,7 @@ class Host:
         said = self._ask("boot")
         assert "init" in said, f"{said['refused']}\n{self.console()}"
         self.pid = said["init"]
-        until(self._is_up, BOOT_TIMEOUT, "the end of the boot")
+        self._until(self._is_up, BOOT_TIMEOUT, "the end of the boot")
 
     def reboot(self) -> None:
         """What `systemctl reboot` does: everything is stopped in order, and it boots again."""
@@ -200,31 +210,44 @@ class Host:
         return self._console.read()
 
     def _is_up(self) -> bool:
-        # while systemd is not yet there to be asked, systemctl fails
-        return self.run("systemctl", "is-system-running", check=False).out.strip() in {"running", "degraded"}
+        # while systemd is not yet there to be asked, this does not wait
+        said = self.run("systemctl", "is-system-running", "--wait", check=False, timeout=BOOT_TIMEOUT).out
+        return said.strip() in {"running", "degraded"}
 
     def _leave(self, verb: str) -> None:
         init = Path("/proc", str(self.pid))
         self.run("systemctl", verb)
+        self._until(lambda: not init.exists(), POWEROFF_TIMEOUT, verb)
+
+    def _until(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         try:
-            until(lambda: not init.exists(), POWEROFF_TIMEOUT, verb)
+            until(condition, timeout, what)
         except AssertionError as error:
-            error.add_note(self.journal())
+            error.add_note(self.last_words())
             raise
 
     def _ask(self, verb: str) -> dict[str, Any]:
         print(verb, file=self._room, flush=True)
-        said: dict[str, Any] = json.loads(self._room.readline())
+        line = self._room.readline()
+        assert line, f"the host's room is gone:\n{self.console()}"
+        said: dict[str, Any] = json.loads(line)
         return said
 
 
 @contextlib.contextmanager
 def booted(way: Way | None = None) -> Iterator[Host]:
-    """A new host at the end of `way`, a cable without it, for as long as the block."""
+    """A new host at the end of `way`, or of a cable of its own, for as long as the block.
+
+    Where there can be no lab, the test is skipped.
+    """
+    if reason := unfit():
+        pytest.skip(f"no lab: {reason}")
     with contextlib.ExitStack() as stack:
         way = way or stack.enter_context(near())
         console = stack.enter_context(tempfile.TemporaryFile("w+"))
         host = Host(way, stack.enter_context(_room(way, console)), console)
+        RUNNING.append(host)
+        stack.callback(RUNNING.remove, host)
         host.boot()
         yield host
 

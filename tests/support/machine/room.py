@@ -113,8 +113,9 @@ class Host:
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout)
-        # its pid namespace's init dies with unshare, and all others with that one
-        self.process.kill()
+        # nspawn is its pid namespace's init: it is gone once all others there are
+        for nspawn in children(self.process.pid):
+            os.kill(nspawn, signal.SIGKILL)
         self.process.wait()
         self.process = None
 
@@ -149,10 +150,12 @@ def own_cgroup() -> Iterator[None]:
         sweep(tree)
         (tree / f"{CGROUP}{os.getpid()}").mkdir()
         (tree / f"{CGROUP}{os.getpid()}/cgroup.procs").write_text("0")
-    yield
-    for tree in trees:
-        (tree / "cgroup.procs").write_text("0")
-        remove(tree / f"{CGROUP}{os.getpid()}")
+    try:
+        yield
+    finally:
+        for tree in trees:
+            (tree / "cgroup.procs").write_text("0")
+            remove(tree / f"{CGROUP}{os.getpid()}")
 
 
 def systemd_trees() -> Iterator[Path]:
