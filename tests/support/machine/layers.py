@@ -72,7 +72,8 @@ def unfit() -> str:
         return "it takes root"
     if missing := [name for name in NEEDED if shutil.which(name) is None]:
         return f"not installed: {', '.join(missing)}; tests/machine/install.sh installs it"
-    if mirror() is None:
+    # asking apt takes a second
+    if not (cache() / base_name()).exists() and mirror() is None:
         return f"apt knows no mirror of {SUITE}"
     return ""
 
@@ -85,6 +86,11 @@ def mirror() -> str | None:
     listed = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
     lines = [line.split() for line in listed.splitlines()]
     return next((uri for uri, *rest in lines if rest == [SUITE, "main"]), None)
+
+
+def base_name() -> str:
+    """The name of the lowest layer."""
+    return f"base-{_hash(SUITE, *PACKAGES, DEBOOTSTRAP)}"
 
 
 def cache() -> Path:
@@ -109,11 +115,10 @@ def layers() -> tuple[Path, ...]:
         prune()
         wheel = _hash(_read(_sources()), INSTALL)
         lock = (CHECKOUT / "requirements.lock").read_text()
-        base_name = f"base-{_hash(SUITE, *PACKAGES, DEBOOTSTRAP)}"
-        app_name = f"app-{_hash(base_name, lock, FURNISH, *_dependencies())}"
+        app_name = f"app-{_hash(base_name(), lock, FURNISH, *_dependencies())}"
         with ThreadPoolExecutor() as pool:
             wheels = pool.submit(_layer, f"wheels-{_hash(lock, PYTHON)}", download)
-            base = _layer(base_name, bootstrap)
+            base = _layer(base_name(), bootstrap)
         app = _layer(app_name, lambda folder: furnish(folder, base, wheels.result()))
         return _layer(f"segue-{_hash(app_name, wheel)}", lambda folder: install(folder, app, base)), app, base
 
