@@ -25,10 +25,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import uv
+from packaging.requirements import Requirement
 
 CHECKOUT = Path(__file__).parents[3]
 SUITE = "bookworm"
 PYTHON = "3.11"
+MARKED = ("python_version", "python_full_version")
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "nginx-light", "openssh-server", "sudo"),
     *("python3", "python3-venv", "python3-pip", "git", "iproute2", "curl", "procps"),
@@ -114,10 +116,12 @@ def layers() -> tuple[Path, ...]:
     with _alone():
         prune()
         wheel = _hash(_read(_sources()), INSTALL)
-        lock = (CHECKOUT / "requirements.lock").read_text()
+        lock = "".join(f"{line}\n" for line in for_the_host((CHECKOUT / "requirements.lock").read_text()))
         app_name = f"app-{_hash(base_name(), lock, FURNISH, *_dependencies())}"
         with ThreadPoolExecutor() as pool:
-            wheels = pool.submit(_layer, f"wheels-{_hash(lock, PYTHON)}", download)
+            wheels = pool.submit(
+                _layer, f"wheels-{_hash(lock, PYTHON)}", lambda folder: download(folder, lock)
+            )
             base = _layer(base_name(), bootstrap)
         app = _layer(app_name, lambda folder: furnish(folder, base, wheels.result()))
         return _layer(f"segue-{_hash(app_name, wheel)}", lambda folder: install(folder, app, base)), app, base
@@ -131,16 +135,29 @@ def bootstrap(folder: Path) -> None:
     (folder / "base.done").rename(folder / "made")
 
 
-def download(folder: Path) -> None:
-    """The wheels of everything in requirements.lock, for the host's Python."""
-    pip = (
-        Path(sysconfig.get_config_var("BINDIR")) / f"python{sys.version_info.major}",
-        "-m",
-        "pip",
-        "download",
-    )
+def download(folder: Path, lock: str) -> None:
+    """The wheels of everything in that lock, for the host's Python."""
+    wanted = folder / "wanted.txt"
+    wanted.write_text(lock)
+    python = Path(sysconfig.get_config_var("BINDIR"), f"python{sys.version_info.major}")
     only = ("--only-binary=:all:", "--python-version", PYTHON, "--require-hashes", "--no-deps")
-    _run(*pip, "--quiet", *only, "--dest", folder / "made", "--requirement", CHECKOUT / "requirements.lock")
+    _run(
+        python, "-m", "pip", "download", "--quiet", *only, "--dest", folder / "made", "--requirement", wanted
+    )
+
+
+def for_the_host(lock: str) -> Iterator[str]:
+    """The lines of a lock that are for the host's Python; pip would look at them with its own."""
+    for line in lock.replace("\\\n", "").splitlines():
+        text, *hashes = line.partition("#")[0].split("--hash=")
+        if text.strip() and _is_for_the_host(requirement := Requirement(text)):
+            requirement.marker = None
+            yield " ".join((str(requirement), *(f"--hash={each.strip()}" for each in hashes)))
+
+
+def _is_for_the_host(requirement: Requirement) -> bool:
+    marker = requirement.marker
+    return marker is None or marker.evaluate(dict.fromkeys(MARKED, PYTHON))
 
 
 def furnish(folder: Path, base: Path, wheels: Path) -> None:
