@@ -116,12 +116,45 @@ def test_a_segue_from_elsewhere_makes_the_servers_own(server: Server) -> None:
     assert server.host.run("ls", "/opt").out.split() == ["wheels"]
 
 
+def test_wherever_it_is_cut_the_server_is_sound_and_the_next_run_finishes_it(server: Server) -> None:
+    """The kernel's own end, at some instants of the way; a run takes longer than the last of them."""
+    server.host.run("mv", "/opt/segue", "/usr/local/tool")
+    server.segue = ("/usr/local/tool/bin/python", "-m", "segue")
+    for seconds in ("1.2", "1.6", "2", "2.5", "3", "3.5"):
+        server.host.run(
+            "timeout", "-s", "KILL", seconds, *server.segue, "setup", "--yes", cwd="/root/shop", check=False
+        )
+        server.host.run("nginx", "-t")
+        server.host.run("visudo", "-c")
+        asks = server.host.run("find", "/etc/sudoers.d", "-name", "segue").out != ""
+        assert not asks or server.setup().out == "nothing to do\n"
+    server.setup("--yes")
+    assert server.setup().out == "nothing to do\n"
+    assert (
+        server.host.run(
+            "curl",
+            "-s",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "-H",
+            "Host: shop.example",
+            "http://127.0.0.1/",
+        ).out
+        == "502"
+    )
+    assert len(server.host.run("ls", "-A", "/opt").out.split()) == 3  # wheels, the copy, the link
+
+
 def test_a_removal_leaves_data_and_environment_alone(server: Server) -> None:
     before = {line.split()[0] for line in server.state().splitlines()}
     server.setup("--yes")
     server.host.write("/srv/shop/shared/shop.db", "rows", owner="shop")
     server.host.write("/etc/shop.env", "SECRET=1", mode=0o640)
+    server.host.run("systemctl", "start", f"segue-shop@{OTHER}.socket")
     said = server.setup("--remove", "--yes").out
+    assert f"segue-shop@{OTHER}.socket" in said
     assert "kept: /srv/shop/shared, /etc/shop.env, user shop" in said
     left = {line.split()[0] for line in server.state().splitlines()} - before
     assert left - {
@@ -196,7 +229,7 @@ def test_the_deploy_user_may_run_one_command_without_words(server: Server) -> No
     def sudo(*words: str) -> Outcome:
         return server.host.run("sudo", "-n", *words, user="deploy", check=False, input="{}\n")
 
-    assert json.loads(sudo("/opt/segue/bin/segue-exec").out)["exit_code"] == 2
+    assert json.loads(sudo("/opt/segue/bin/segue-exec").out)["document"]["ok"] is False
     refused = "a password is required"
     assert refused in sudo("/opt/segue/bin/segue-exec", "x").err
     assert refused in sudo("/opt/segue/bin/python").err

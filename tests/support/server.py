@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,10 +99,10 @@ class Picture:
     def owner(self, path: Path) -> tuple[str, str]:
         return self.owners.get(path.lstat().st_ino, ("root", "root"))
 
-    def give(self, path: Path, owner: str, group: str) -> None:
+    def give(self, descriptor: int, owner: str, group: str) -> None:
         assert owner in self.accounts, f"there is no user {owner} yet"
         assert group in self.accounts, f"there is no group {group} yet"
-        self.owners[path.lstat().st_ino] = (owner, group)
+        self.owners[os.fstat(descriptor).st_ino] = (owner, group)
 
     def run(self, *argv: str, text: str = "") -> Done:
         """Only what setup runs; each word is remembered."""

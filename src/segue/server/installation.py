@@ -63,7 +63,7 @@ class Installation:
         if not folder.is_dir():
             _copy_to(folder, self.layout, machine)
         Link(self.layout.opt, folder.name).make(machine)
-        if before is not None:
+        if before not in (None, folder.name):
             for one in _apps(self.layout):
                 demand(machine, "systemctl", "try-restart", one.keeper_unit)
         _drop_others(self.layout, {before, folder.name})
@@ -147,7 +147,10 @@ def _write(script: Path, text: str) -> None:
 
 
 def _drop_others(layout: Layout, kept: set[str | None]) -> None:
-    """Remove the versions that nothing runs any more; the one before may still be at work in a process."""
-    for path in layout.opt.parent.glob("segue-*"):
-        if _NAME.fullmatch(path.name) and path.name not in kept:
+    """Remove versions that nothing runs any more, and what a cut left half-made.
+
+    The one before is kept: it may still be at work in a process.
+    """
+    for path in (*layout.opt.parent.glob("segue-*"), *layout.opt.parent.glob(".segue-*")):
+        if _NAME.match(path.name.removeprefix(".")) and path.name not in kept:
             shutil.rmtree(path)

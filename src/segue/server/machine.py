@@ -93,8 +93,8 @@ class Machine(Protocol):
     def owner(self, path: Path) -> tuple[str, str]:
         """The names of the user and the group that own `path`, itself where it is a link."""
 
-    def give(self, path: Path, owner: str, group: str) -> None:
-        """Let `owner` and `group` own `path`, itself where it is a link."""
+    def give(self, descriptor: int, owner: str, group: str) -> None:
+        """Let `owner` and `group` own the open file `descriptor`."""
 
     def run(self, *argv: str, text: str = "") -> Done:
         """How `argv`, with `text` as its input, ended; 127 where there is no such program."""
@@ -130,10 +130,9 @@ class Linux:
         status = path.lstat()
         return _user_name(status.st_uid), _group_name(status.st_gid)
 
-    def give(self, path: Path, owner: str, group: str) -> None:
-        """Let `owner` and `group` own `path`."""
-        uid, gid = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
-        os.chown(path, uid, gid, follow_symlinks=False)
+    def give(self, descriptor: int, owner: str, group: str) -> None:
+        """Let `owner` and `group` own the open file `descriptor`."""
+        os.fchown(descriptor, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)
 
     def run(self, *argv: str, text: str = "") -> Done:
         """How `argv`, with `text` as its input, ended."""

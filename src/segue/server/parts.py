@@ -96,10 +96,9 @@ class Folder:
 
     def make(self, machine: Machine) -> None:
         """Make the folder; for a moment it is root's alone."""
-        if not self.path.is_dir():
+        if not os.path.lexists(self.path):
             self.path.mkdir(mode=0o700)
-        machine.give(self.path, self.owner, self.group)
-        self.path.chmod(self.mode)
+        _give(machine, self, os.O_DIRECTORY)
 
 
 @dataclass(frozen=True)
@@ -137,8 +136,7 @@ class File:
     def make(self, machine: Machine) -> None:
         """Replace the file as a whole, or only give it its owner and mode."""
         if self.seed and self.path.exists():
-            machine.give(self.path, self.owner, self.group)
-            self.path.chmod(self.mode)
+            _give(machine, self)
         else:
             self._replace(machine)
         if self.then:
@@ -152,7 +150,7 @@ class File:
             with open(descriptor, "w", encoding="utf-8") as file:
                 file.write(self.content)
                 file.flush()
-                machine.give(temporary, self.owner, self.group)
+                machine.give(descriptor, self.owner, self.group)
                 os.fchmod(descriptor, self.mode)
                 os.fsync(descriptor)
             temporary.rename(self.path)
@@ -222,6 +220,16 @@ def _change_of_node(machine: Machine, what: str, node: Folder | File) -> Change 
     if was == _as_owned(node.owner, node.group, node.mode):
         return None
     return Change(f"~ {what} {_titled(node)}, was {was}")
+
+
+def _give(machine: Machine, node: Folder | File, kind: int = 0) -> None:
+    """Owner and mode, never by way of a link: what lies in a folder of the app's user may have become one."""
+    descriptor = os.open(node.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind)
+    try:
+        machine.give(descriptor, node.owner, node.group)
+        os.fchmod(descriptor, node.mode)
+    finally:
+        os.close(descriptor)
 
 
 def diff_of(before: str, after: str) -> str:

@@ -104,10 +104,12 @@ def test_a_copy_that_is_half_done_has_no_name(server: Picture) -> None:
             super().copy(folder)
             raise OSError(28, "No space left on device")
 
+    (server.layout().opt.parent / ".segue-0.1.0-0123456789ab.cut").mkdir()
     server.source = Broken()
     with pytest.raises(OSError, match="No space"):
         Installation(server.layout()).make(server)
-    assert list(server.layout().opt.parent.iterdir()) == []
+    installed(server, OLD)
+    assert {path.name for path in server.layout().opt.parent.iterdir()} == {"segue", OLD}
 
 
 def test_it_is_taken_away_whole(server: Picture) -> None:

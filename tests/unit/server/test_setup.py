@@ -17,6 +17,7 @@ from segue.disk.lock import hold
 from segue.server.fitness import comment
 from segue.server.installed import find_installed, installed_apps, read_installed
 from segue.server.machine import Done
+from segue.server.parts import Folder
 from segue.server.setup import Plan, carry_out, plan_removal, plan_setup
 from segue.server.units import MARK
 from segue.server.wanted import decided
@@ -92,6 +93,18 @@ def test_each_owns_what_it_should(server: Picture) -> None:
         ("root", "root", "700"),
         ("root", "root", "440"),
     ]
+
+
+def test_the_app_cant_have_root_change_what_is_not_its_own(server: Picture, tmp_path: Path) -> None:
+    """It owns the folder above, and may put a link there after everything was looked at."""
+    done(server, planned(server))
+    instance, mode = server.layout().shared / "instance", tmp_path.stat().st_mode
+    instance.rmdir()
+    instance.symlink_to(tmp_path)
+    with pytest.raises(OSError, match="instance"):
+        Folder(instance, "shop", "shop", 0o777).make(server)
+    assert tmp_path.stat().st_mode == mode
+    assert str(instance) in refused(server).evidence
 
 
 def test_what_was_decided_can_be_read_back(server: Picture) -> None:
