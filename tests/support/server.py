@@ -29,9 +29,13 @@ class Sites:
 
     texts: dict[str, str] = field(default_factory=dict)
     refusal: Refused | None = None
+    unread: set[str] = field(default_factory=set)
 
     def read(self, site: str) -> str | None:
         return self.texts.get(site)
+
+    def has_read(self, site: str) -> bool:
+        return site not in self.unread
 
     def validate(self, site: str, text: str | None) -> None:
         if self.refusal is not None:
@@ -40,6 +44,7 @@ class Sites:
     def put(self, site: str, text: str | None) -> None:
         self.validate(site, text)
         self.texts.pop(site, None)
+        self.unread.discard(site)
         if text is not None:
             self.texts[site] = text
 

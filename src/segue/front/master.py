@@ -42,6 +42,12 @@ class Master:
         children = {child for child in in_sessions(session) if parent_of(child.pid) == self.process.pid}
         return {child for child in children if _title(child).startswith(_WORKER)}
 
+    def serving_since(self) -> float:
+        """When the oldest worker that serves began, in seconds of the epoch; now, where there is none."""
+        now, since_boot = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+        begun = (worker.started / os.sysconf("SC_CLK_TCK") for worker in self.serving())
+        return now - since_boot + min(begun, default=since_boot)
+
     def reload(self, timeout: float) -> None:
         """Have it read its config, and see new workers take over from all the old ones.
 

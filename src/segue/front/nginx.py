@@ -54,6 +54,16 @@ class Nginx:
         except FileNotFoundError:
             return None
 
+    def has_read(self, site: str) -> bool:
+        """Whether nginx's workers know `site` as it is; where somebody died between the two, they don't.
+
+        Raises:
+            Refused: nginx does not run.
+        """
+        # a second's grace: processes and files go by different clocks
+        written = max(path.lstat().st_ctime for path in (self.available(site), self.enabled(site)))
+        return self.master().serving_since() + 1.0 > written
+
     def validate(self, site: str, text: str | None) -> None:
         """See whether nginx would take its config with `site` as `text`, or without it; nothing is written.
 

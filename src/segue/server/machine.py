@@ -52,6 +52,9 @@ class Front(Protocol):
     def read(self, site: str) -> str | None:
         """The text of `site`; None where it is not turned on."""
 
+    def has_read(self, site: str) -> bool:
+        """Whether it serves `site` as that text says."""
+
     def validate(self, site: str, text: str | None) -> None:
         """Raise Refused if `site` can't become `text`; nothing is written."""
 

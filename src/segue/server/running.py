@@ -87,7 +87,8 @@ class Site:
         """The site's text."""
         before = machine.front.read(self.layout.site.name)
         if before == self.text:
-            return None
+            unread = before is not None and not machine.front.has_read(self.layout.site.name)
+            return Change(f"~ site {self.layout.site}, which nginx has not read") if unread else None
         if self.text is None:
             return Change(f"- site {self.layout.site}")
         sign = "+" if before is None else "~"

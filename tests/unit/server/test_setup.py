@@ -272,6 +272,14 @@ def test_what_nginx_would_not_take_is_refused(server: Picture) -> None:
     assert refused(server).kind == "name_taken"
 
 
+def test_a_site_that_nginx_has_not_read_is_told_to_it(server: Picture) -> None:
+    done(server, planned(server))
+    server.front = Sites({"segue-shop": server.front.read("segue-shop") or ""}, unread={"segue-shop"})
+    assert [change.text.split(", ")[1] for change in planned(server).changes] == ["which nginx has not read"]
+    done(server, planned(server))
+    assert planned(server).changes == []
+
+
 def test_what_sudo_would_not_take_is_refused(server: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "run", _fails_at("-cf", server))
     assert "sudo would not take" in refused(server).evidence
