@@ -6,10 +6,16 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from segue.config.schema import AppConfig, Target
 from segue.core.errors import Refused
 from segue.server.layout import Layout
 from segue.server.machine import Account, Done, Front, Source
+from segue.server.setup import Plan, carry_out, plan_setup
+from segue.server.wanted import decided
 
 SYSTEM = ["root", "www-data", "daemon"]
 FOLDERS = [
@@ -146,3 +152,31 @@ def _content(path: Path) -> str:
     if path.is_symlink():
         return str(path.readlink())
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def planned(server: Picture, app: str = "shop", **keys: Any) -> Plan:
+    """What setup would do, with those keys in the target."""
+    config, target = AppConfig(name=app), Target.model_validate({"domain": "shop.example"} | keys)
+    return plan_setup(server, server.layout(app), decided("production", config, target), target)
+
+
+def done(server: Picture, plan: Plan) -> list[str]:
+    """What setup says that it did."""
+    said: list[str] = []
+    carry_out(server, plan, said.append)
+    return said
+
+
+def refused(server: Picture, app: str = "shop", **keys: Any) -> Refused:
+    """Why it was refused; nothing was written."""
+    before = server.tree()
+    with pytest.raises(Refused) as caught:
+        planned(server, app, **keys)
+    assert server.tree() == before
+    return caught.value
+
+
+def fails_at(word: str, server: Picture) -> Any:
+    """`server.run`, but commands with that word fail."""
+    run = server.run
+    return lambda *argv, text="": Done(1, "no bus") if word in argv else run(*argv, text=text)
