@@ -44,7 +44,12 @@ def demand_no_pause(load: Traffic, import_seconds: float) -> None:
 
 @servers
 @pytest.mark.parametrize(
-    "import_seconds", [SHORT, LONG, pytest.param(LONGEST, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+    "import_seconds",
+    [
+        pytest.param(SHORT, marks=pytest.mark.soak),
+        LONG,
+        pytest.param(LONGEST, marks=[pytest.mark.soak, pytest.mark.timeout(600)]),
+    ],
 )
 def test_a_deploy_makes_nobody_wait_for_its_import(
     tmp_path: Path, server: str, import_seconds: float
