@@ -91,5 +91,30 @@ def test_the_dry_run_of_a_deploy_in_its_own_words() -> None:
     }
 
 
+BLUE_GREEN_DOES = {
+    **DOES,
+    "switch": f"ask {RELEASE}.1 on its own socket, and lead the front to it",
+    "verify": f"ask for /healthz, /cart where users do; an answer that is not {RELEASE}.1's takes it back",
+    "watch": "compare it with what served before for 10.0 s and 50 answers, at most 60.0 s; worse is taken back",
+    "drain": f"{LIVE} finishes what it holds, for 7.0 s at most, and is kept warm for 60.0 s",
+}
+
+
+def test_the_words_of_blue_green() -> None:
+    config = CONFIG.model_copy(update={"smoke": ("/cart",)})
+    plan = plan_deploy(
+        Ground(config, "production", BLUE_GREEN, LIVE), RELEASE, source=SOURCE, module="wsgi:app"
+    )
+    assert (plan.target, plan.strategy) == ("production", "blue-green")
+    assert {step.name: step.does for step in plan.steps} == BLUE_GREEN_DOES
+
+
+def test_the_words_of_a_start_and_of_a_return() -> None:
+    started = {step.name: step.does for step in plan_start(ground(LIVE), RELEASE, 1, verb="restart").steps}
+    assert started == {name: does for name, does in DOES.items() if name in started}
+    ready = plan_return(ground(LIVE, BLUE_GREEN), f"{RELEASE}.1").steps[0]
+    assert ready.does == f"{RELEASE}.1 is warm: ask it for /healthz on its own socket"
+
+
 def test_every_phase_before_the_commit_has_its_step() -> None:
     assert list(PHASES) == names(deploy(LIVE))[: names(deploy(LIVE)).index("commit")]
