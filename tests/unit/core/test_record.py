@@ -117,5 +117,5 @@ def test_what_is_kept_warm_may_come_back_and_nothing_else_is_kept_warm() -> None
 
 def test_a_record_without_a_standby_reads_as_it_did_before_there_were_any() -> None:
     assert set(Record().as_dict()) == {"live", "previous", "candidate", "phase"}
-    with pytest.raises(ValueError, match="^a standby that is none is left out$"):
+    with pytest.raises(ValueError, match=r"^a standby that is none is left out$"):
         Record.from_dict({**Record().as_dict(), "standby": None})

@@ -95,7 +95,8 @@ BLUE_GREEN_DOES = {
     **DOES,
     "switch": f"ask {RELEASE}.1 on its own socket, and lead the front to it",
     "verify": f"ask for /healthz, /cart where users do; an answer that is not {RELEASE}.1's takes it back",
-    "watch": "compare it with what served before for 10.0 s and 50 answers, at most 60.0 s; worse is taken back",
+    "watch": "compare it with what served before for 10.0 s and 50 answers, at most 60.0 s; "
+    "worse is taken back",
     "drain": f"{LIVE} finishes what it holds, for 7.0 s at most, and is kept warm for 60.0 s",
 }
 
