@@ -6,7 +6,7 @@ import json
 
 import pytest
 from tests.support.machine.host import Host
-from tests.support.site import demand_no_loss, traffic
+from tests.support.site import demand_no_loss, traffic, until
 
 PROJECT = "/home/deploy/shop"
 SEGUE = "/opt/segue/bin/segue"
@@ -33,6 +33,19 @@ def running(host: Host) -> list[str]:
     return [line.split()[0] for line in listed.out.splitlines()]
 
 
+def _kill_keeper(host: Host, signal: str) -> None:
+    """Kill it, and see another one in its place."""
+    unit = "segue-shop.service"
+    before = host.show(unit, "ActiveState", "MainPID")
+    host.run("systemctl", "kill", "-s", signal, "--kill-who=main", unit)
+
+    def has_come_back() -> bool:
+        now = host.show(unit, "ActiveState", "MainPID")
+        return now["ActiveState"] == "active" and now["MainPID"] != before["MainPID"]
+
+    until(has_come_back, 30.0, "another keeper")
+
+
 def test_a_changed_config_another_segue_and_a_restart_lose_nothing(live: Host) -> None:
     before = running(live)
     live.run("mv", "/opt/segue", "/usr/local/tool")
@@ -44,8 +57,17 @@ def test_a_changed_config_another_segue_and_a_restart_lose_nothing(live: Host) -
         assert "-PrivateTmp=yes" in setup(live, "--yes")
         assert setup(live) == "nothing to do\n"
         live.run("systemctl", "restart", "segue-shop.service")
-        live.run("systemctl", "kill", "-s", "KILL", "--kill-who=main", "segue-shop.service")
+        _kill_keeper(live, "KILL")
+        _kill_keeper(live, "TERM")
     demand_no_loss(load)
+    assert running(live) == before
+
+
+def test_a_plain_stop_stops_the_app_and_a_start_brings_it_back(live: Host) -> None:
+    before = running(live)
+    live.run("systemctl", "stop", "segue-shop.service")
+    assert running(live) == []
+    live.run("systemctl", "start", "segue-shop.service")
     assert running(live) == before
 
 

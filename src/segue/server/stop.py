@@ -22,7 +22,8 @@ def stop_all(layout: Layout) -> None:
     Where the unit restarts nothing has to leave. Where the machine stops, systemd stops the generations by
     itself: to wait for it in here would be to wait for ourselves.
     """
-    if _machine_stops() or _comes_back(layout):
+    # without MAINPID the keeper ended by itself, and systemd starts it again
+    if "MAINPID" not in os.environ or _machine_stops() or _comes_back(layout):
         return
     # else it would see the generations go, and call that a failure
     with contextlib.suppress(ProcessLookupError, KeyError):

@@ -91,7 +91,8 @@ def keeper(layout: Layout, installed: Installed) -> str:
             ("ExecStart", keep),
             ("ExecReload", f"{keep} reload"),
             ("ExecStop", f"{keep} stop"),
-            ("Restart", "on-failure"),
+            # whoever kills the keeper, by whatever signal, does not mean the app
+            ("Restart", "always"),
             ("RestartSec", "1s"),
             # 1 says that the live generation is gone for good: `systemctl status` has to tell it
             ("RestartPreventExitStatus", "1"),
