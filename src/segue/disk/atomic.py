@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -55,25 +56,35 @@ def read_plain(path: Path) -> bytes:
         ValueError: it is no file, or a larger one than segue or its gate writes.
         OSError: it can't be read.
     """
-    with open(path, "rb", opener=_no_link) as file:
-        status = os.fstat(file.fileno())
+    descriptor = _open_unfollowed(path)
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is no file")
         if status.st_size > _LARGEST:
             raise ValueError("it is too large")
-        return file.read(_LARGEST)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(_LARGEST)
+    finally:
+        os.close(descriptor)
 
 
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+def _open_unfollowed(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        # a link, or a socket
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise ValueError("it is no file") from error
+        raise
 
 
 def read_json(path: Path, form: Form = object) -> Any:
     """The document in `path`; None where there is no such file.
 
     Raises:
-        ValueError: the file holds no JSON, or a document that does not have `form`.
-        OSError: the file can't be read, or is a link.
+        ValueError: the file holds no JSON, or a document that does not have `form`; or it is no plain file.
+        OSError: the file can't be read.
     """
     try:
         document = json.loads(read_plain(path))

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from segue.run.counters import Counts, read_counts
 
 GATE = Path(__file__).with_name("gate")
 EVIDENCE_LINES = 30
+COUNT_TRIES = 100
+LONGEST_PID = 7  # digits; Linux gives no more than 2**22
 # in the environment of all that a generation starts: its folder, which no other on this machine has
 MARK = "SEGUE_GENERATION_FOLDER"
 
@@ -137,12 +139,12 @@ class Generation:
     def ready_workers(self) -> list[int]:
         """The pids of the workers of its present master that are ready."""
         master = self.master()
-        pids = [int(path.suffix[1:]) for path in self._files("ready")]
+        pids = _pids(self._files("ready"))
         return [pid for pid in pids if master is not None and parent_of(pid) == master.pid]
 
     def surplus(self) -> list[int]:
         """The pids of the workers that leave, and that its master is not to replace."""
-        return [int(path.suffix[1:]) for path in self._files("surplus")]
+        return _pids(self._files("surplus"))
 
     def checks(self) -> list[dict[str, Any]]:
         """The last unhealthy answers that its workers' checks got."""
@@ -158,20 +160,22 @@ class Generation:
     def counts(self) -> Counts:
         """What it has served, over all its workers, those that ended included."""
         before = self._counters()
-        while True:
+        # the app can write there too, and must not keep us busy for ever
+        for _ in range(COUNT_TRIES):
             total = Counts()
             for path in before:
                 total += read_counts(path)
             # what a worker that ended meanwhile had served may have been read in both files
             if (now := self._counters()) == before:
-                return total
+                break
             before = now
+        return total
 
     def _counters(self) -> dict[Path, tuple[int, int]]:
         found = {}
         for path in self._files("counters"):
             with contextlib.suppress(FileNotFoundError):
-                status = path.stat()
+                status = path.lstat()
                 found[path] = (status.st_ino, 0 if path.suffix != ".ended" else status.st_mtime_ns)
         return found
 
@@ -184,8 +188,12 @@ class Generation:
         return (self.folder / "no").exists() or (self.folder / "leaving").exists()
 
     def tell(self, word: str) -> None:
-        """Leave one of the words ``go``, ``no``, ``leaving`` in its folder."""
-        (self.folder / word).touch()
+        """Leave one of the words ``go``, ``no``, ``leaving`` in its folder.
+
+        Whatever has that name already stays: root must not write where a link of the app's leads to.
+        """
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self.folder / word, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
 
     def forget(self) -> None:
         """Take back what was said of an earlier master, before a new one starts; `go` stays.
@@ -214,6 +222,11 @@ class Generation:
         for name in sorted(os.listdir(self.folder)):
             if name.startswith(f"{stem}.") and name.endswith((".ended", *"0123456789")):
                 yield self.folder / name
+
+
+def _pids(files: Iterable[Path]) -> list[int]:
+    words = (path.suffix[1:] for path in files)
+    return [int(word) for word in words if len(word) <= LONGEST_PID and word.isascii() and word.isdigit()]
 
 
 def _process(document: dict[str, Any]) -> ProcessId:
