@@ -34,10 +34,10 @@ smoke: setup
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak and not machine" tests/unit tests/process/test_deploy.py tests/process/test_gate.py \
 	  tests/process/test_bad_sources.py tests/nginx
 
-# real systemd, nginx and sudo; as root, with what tests/machine/install.sh installs
+# real systemd, nginx and sudo; as root, with what tests/machine/install.sh installs; the tests of a file may share a host
 machine: setup
 	@$(BIN)/python -m tests.support.machine.layers
-	@$(BIN)/python -m pytest -n $(JOBS) -m "machine and not soak" tests/machine
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "machine and not soak" tests/machine
 
 soak: setup
 	@$(BIN)/python -m pytest -m "soak and not torture"
