@@ -1,14 +1,14 @@
 #!/bin/sh
 # What the machine tests need of the machine itself. Says why where it can't be had; the tests then skip.
 set -eu
-needed="systemd-container debootstrap iproute2 nginx-light dbus"
+needed="systemd-container debootstrap iproute2 nginx-light dbus openssh-client"
 [ "$(id -u)" = 0 ] || { echo "no machine tests: they take root"; exit 0; }
 command -v apt-get >/dev/null || { echo "no machine tests: what they need is installed by apt-get"; exit 0; }
 # shellcheck disable=SC2086
-if dpkg-query --show --showformat '${db:Status-Abbrev}\n' $needed 2>/dev/null | grep -c '^ii' | grep -qx 5; then
+if dpkg-query --show --showformat '${db:Status-Abbrev}\n' $needed 2>/dev/null | grep -c '^ii' | grep -qx 6; then
   exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
 # shellcheck disable=SC2086
-apt-get install -qq -y --no-install-recommends $needed >/dev/null || echo "no machine tests: apt-get can't install $needed"
+{ apt-get update -qq && apt-get install -qq -y --no-install-recommends $needed >/dev/null; } ||
+  echo "no machine tests: apt-get can't install $needed"
