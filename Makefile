@@ -47,7 +47,7 @@ soak: setup
 bench-wrapper: setup
 	@$(BIN)/python -m benchmarks.wrapper
 
-# half an hour at most, on a machine that does nothing else
+# about five minutes; docs/mutation.md tells what survived last, and why
 mutation: setup
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-mutation
 	@$(UV) pip install --quiet --python .venv-mutation/bin/python --requirements requirements.lock --group mutation
