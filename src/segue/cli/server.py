@@ -52,12 +52,15 @@ def converse_with(target: str, verb: str, args: dict[str, Any]) -> Conversation:
     from segue.server.asking import converse  # noqa: PLC0415
     from segue.server.layout import Layout  # noqa: PLC0415
     from segue.server.request import Request  # noqa: PLC0415
+    from segue.server.travel import send  # noqa: PLC0415
 
     config, found = _config(target)
     source, module = None, ""
     if verb == "deploy":
         path, rev = args.pop("path", None), args.pop("rev", None)
         source, module = look_up(find_project(Path.cwd()), config, path, rev)
+        if found.host is not None and not args.get("dry_run"):
+            source = send(source, found.host, Layout(config.name), config.shared)
     request = Request(config.name, verb, args, user_name(), config, source, module)
     return converse(found.host, Layout(config.name), request.as_dict())
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from subprocess import PIPE
 from typing import Any
 
-from segue.core.errors import Stranded, Unreachable
+from segue.core.errors import SegueError, Stranded, Unreachable
 from segue.deploy.conversation import Answer, Conversation
 from segue.deploy.protocol import encode
 from segue.server.layout import Layout
 
+# the system's own ssh, its keys and its known hosts; never a question that nobody could answer
+SSH = ("ssh", "-T", "-o", "BatchMode=yes", "--")
 SSH_FAILED = 255
 LAST_WORD_TIMEOUT = 10.0
+SUCCESSOR_TIMEOUT = 300.0
+POLL = 1.0
 
 
 class ServerDoor:
@@ -23,6 +28,8 @@ class ServerDoor:
 
     def __init__(self, host: str | None, layout: Layout, request: dict[str, Any]) -> None:
         self._host = host
+        self._layout = layout
+        self._request = request
         self._process = subprocess.Popen(
             _argv(host, layout), stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
         )
@@ -55,19 +62,17 @@ class ServerDoor:
             self._process.wait()
 
     def verdict(self, deploy: str | None) -> Answer:
-        """See `Door`: without a last word, what sudo or ssh said tells why."""
+        """See `Door`: the server is asked again until it has the receipt: the deploy goes on without us."""
         said = b"" if self._process.stderr is None else self._process.stderr.read()
         code, evidence = self._process.wait(), said.decode(errors="replace").strip()
+        if deploy is not None:
+            return self._receipt(deploy, evidence)
         if self._host is not None and code == SSH_FAILED:
             raise Unreachable(
                 "ssh",
-                f"{self._host} can't be reached by ssh."
-                if deploy is None
-                else f"The ssh to {self._host} was cut.",
-                evidence=evidence,
-                hint=f"does `ssh {self._host}` work?"
-                if deploy is None
-                else "the deploy goes on; `segue history` tells how it ended",
+                f"{self._host} can't be reached by ssh.",
+                evidence=evidence or "ssh said nothing",
+                hint=f"does `ssh {self._host}` work?",
             )
         raise Stranded(
             "no_answer",
@@ -76,11 +81,29 @@ class ServerDoor:
             hint="was it set up (`sudo segue setup`), and is this its deploy user?",
         )
 
+    def _receipt(self, deploy: str, evidence: str) -> Answer:
+        deadline = time.monotonic() + SUCCESSOR_TIMEOUT
+        words = {key: self._request[key] for key in ("version", "app", "by")}
+        request = {**words, "verb": "receipt", "args": {"to": deploy}}
+        while time.monotonic() < deadline:
+            with contextlib.suppress(SegueError):
+                with contextlib.closing(converse(self._host, self._layout, request)) as again:
+                    document, _ = again.answer(lambda _event: None)
+                if "exit_code" in document:
+                    return document, document["exit_code"]
+            time.sleep(POLL)
+        raise Unreachable(
+            "cut",
+            f"The line to {self._host or 'the executor'} was cut, and how {deploy} went is not known yet.",
+            evidence=evidence or "nothing was said",
+            hint="the deploy goes on by itself; `segue history` tells how it ended",
+        )
+
 
 def _argv(host: str | None, layout: Layout) -> tuple[str, ...]:
     executor = str(layout.exec)
     if host is not None:
-        return ("ssh", "-T", "-o", "BatchMode=yes", "--", host, f"sudo -n {executor}")
+        return (*SSH, host, f"sudo -n {executor}")
     return (executor,) if os.geteuid() == 0 else ("sudo", "-n", "--", executor)
 
 
