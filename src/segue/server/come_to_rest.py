@@ -23,13 +23,18 @@ async def come_to_rest(site: Site, *, stand_down: bool = False) -> tuple[Record,
         Failed: what should serve can't be started; nothing that serves was taken away.
     """
     with hold(site.home.lock, "A recovery", hint=LOCK_HINT):
-        found = site.home.read_record()
-        settled = found.settle().stand_down() if stand_down else found.settle()
-        actions = await apply_record(settled, site.processes, site.front)
-        if found.phase is not Phase.REST:
-            write_interrupted_receipt(site, found)
-        site.home.point_current(settled)
-        site.releases.sweep()
-        if settled != found:
-            site.home.write_record(settled)
+        return await settle(site, stand_down=stand_down)
+
+
+async def settle(site: Site, *, stand_down: bool = False) -> tuple[Record, tuple[str, ...]]:
+    """The same, for who holds the lock."""
+    found = site.home.read_record()
+    settled = found.settle().stand_down() if stand_down else found.settle()
+    actions = await apply_record(settled, site.processes, site.front)
+    if found.phase is not Phase.REST:
+        write_interrupted_receipt(site, found)
+    site.home.point_current(settled)
+    site.releases.sweep()
+    if settled != found:
+        site.home.write_record(settled)
     return settled, tuple(f"{type(action).__name__.lower()} {action.generation}" for action in actions)

@@ -13,14 +13,15 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from segue.core.errors import Bug, Interrupted, Refused, SegueError, UsageError
+from segue.core.errors import Bug, Failed, Interrupted, Refused, SegueError, UsageError
+from segue.core.record import Phase
 from segue.deploy.execute import execute
 from segue.deploy.prepare import prepare
 from segue.deploy.run import Run, Site
 from segue.disk.atomic import write_json
 from segue.disk.events import Event, append_event
 from segue.disk.lock import hold
-from segue.server.come_to_rest import LOCK_HINT, come_to_rest
+from segue.server.come_to_rest import LOCK_HINT, come_to_rest, settle
 from segue.server.ground import config_on, site_of
 from segue.server.installed import Installed, read_installed
 from segue.server.layout import Layout
@@ -73,8 +74,17 @@ async def _carry_out(
         record, actions = await come_to_rest(site)
         return {"ok": True, "record": record.as_dict(), "actions": list(actions)}, 0
     async with _turn(site, request):
+        await _finish_earlier(site)
         write_json(layout.config, request.config.model_dump(mode="json", exclude_none=True))
         return await _deploy(prepare(site, config, request.wish()))
+
+
+async def _finish_earlier(site: Site) -> None:
+    """Bring to rest what an executor left that died a moment ago: this one was quicker to take the lock."""
+    if site.home.read_record().phase is not Phase.REST:
+        # where the live release is down, this deploy may be what mends it
+        with contextlib.suppress(Failed):
+            await settle(site)
 
 
 @contextlib.asynccontextmanager
