@@ -52,7 +52,7 @@ def test_names_that_are_no_pids_are_passed_over(generation: Generation) -> None:
         "ready.-1",
         "surplus.1.x2",
         f"surplus.{'1' * 200}",
-        "ready.\N{SUPERSCRIPT TWO}1",
+        "ready.²1",
     ):
         (generation.folder / name).touch()
     assert (generation.ready_workers(), generation.surplus()) == ([], [])
