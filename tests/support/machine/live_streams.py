@@ -74,8 +74,8 @@ def conversation(streams: Streams) -> None:
                 websocket.send("hello")
                 assert websocket.recv(TIMEOUT) == "hello"
         except ConnectionClosed as closed:
-            assert closed.rcvd is not None, "cut"
-            assert closed.rcvd.code == RESTARTING
+            if closed.rcvd is None or closed.rcvd.code != RESTARTING:
+                raise
 
 
 @contextlib.contextmanager

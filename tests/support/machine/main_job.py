@@ -1,8 +1,9 @@
-"""The main job on a real server: deploys in a row through nginx, and all who can tell whether any was noticed."""
+"""The main job on a real server: deploys in a row through nginx, and all who can tell what was lost."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 from collections import Counter
@@ -166,10 +167,12 @@ class Load:
 @contextlib.contextmanager
 def users(shop: Shop) -> Iterator[Load]:
     """Pages and orders, slow answers and uploads, and streams where the server can end them in order."""
-    url, given = f"http://{DOMAIN}/", {"connect": f"{shop.host.address}:80", "way": shop.host.way}
+    loaded = functools.partial(
+        traffic, f"http://{DOMAIN}/", connect=f"{shop.host.address}:80", way=shop.host.way
+    )
     with contextlib.ExitStack() as stack:
-        slow = stack.enter_context(traffic(url, rate=SLOW_RATE, keep_alive=0.0, shots=SLOW_SHOTS, **given))
-        quick = stack.enter_context(traffic(url, rate=RATE, shots=QUICK_SHOTS, **given))
+        slow = stack.enter_context(loaded(rate=SLOW_RATE, keep_alive=0.0, shots=SLOW_SHOTS))
+        quick = stack.enter_context(loaded(rate=RATE, shots=QUICK_SHOTS))
         streams = None
         if shop.way.gated:
             streams = stack.enter_context(live_streams(shop.host, shop.way.interface))
