@@ -58,6 +58,23 @@ def test_a_deploy_a_rollback_and_a_bad_release_lose_nothing(host: Host) -> None:
     )
 
 
+def test_a_command_runs_as_the_app_in_its_sandbox(host: Host) -> None:
+    def run(*command: str) -> tuple[int, str]:
+        done = host.run(SEGUE, "run", "production", "--", *command, user="deploy", cwd=PROJECT, check=False)
+        return done.code, done.out.strip()
+
+    host.write("/etc/shop.env", "GREETING='a $HOME and a %n'\n", mode=0o640)
+    tell = "import os, getpass; print(getpass.getuser(), os.getcwd(), os.environ['GREETING'])"
+    assert run("python", "-c", tell) == (
+        0,
+        f"shop /srv/shop/releases/{live(host).rpartition('.')[0]} a $HOME and a %n",
+    )
+    assert run("sh", "-c", "echo $0 %n; exit 7") == (7, "sh %n")
+    assert run("touch", f"/srv/shop/releases/{live(host).rpartition('.')[0]}/mine")[0] == 1
+    assert run("no-such-command")[0] == 127
+    assert "GREETING" not in host.journal()
+
+
 def test_after_a_reboot_the_committed_generation_serves(host: Host) -> None:
     before = live(host)
     host.reboot()

@@ -21,6 +21,7 @@ VERBS = {
     "history": "look",
     "receipt": "look",
     "logs": "logs",
+    "run": "run",
     "setup": "setup",
     "recover": "deploy",
     "probe": "probe",

@@ -38,8 +38,10 @@ def ask_server(target: str | None, verb: str, **args: Any) -> dict[str, Any]:
     return document
 
 
-def converse_with(target: str, verb: str, args: dict[str, Any]) -> Conversation:
-    """Ask the server `target` for `verb`.
+def converse_with(
+    target: str, verb: str, args: dict[str, Any], command: tuple[str, ...] = ()
+) -> Conversation:
+    """Ask the server `target` for `verb`; `command` is what `run` runs.
 
     Raises:
         SegueError: there is nothing to deploy, or the config can't be used.
@@ -61,7 +63,7 @@ def converse_with(target: str, verb: str, args: dict[str, Any]) -> Conversation:
         source, module = look_up(find_project(Path.cwd()), config, path, rev)
         if found.host is not None and not args.get("dry_run"):
             source = send(source, found.host, Layout(config.name), config.shared)
-    request = Request(config.name, verb, args, user_name(), config, source, module)
+    request = Request(config.name, verb, args, user_name(), config, source, module, command)
     return converse(found.host, Layout(config.name), request.as_dict())
 
 

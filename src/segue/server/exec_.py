@@ -12,7 +12,6 @@ import os
 import select
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,7 +25,8 @@ from segue.server import systemd
 from segue.server.installed import Installed, read_installed
 from segue.server.layout import Layout
 from segue.server.look import look
-from segue.server.request import LOOKS, Request, read_request
+from segue.server.printed import printed
+from segue.server.request import LOOKS, PRINTS, Request, read_request
 
 POLL = 0.05
 BEGIN_TIMEOUT = 30.0
@@ -64,8 +64,8 @@ def _answer(stdin: IO[bytes]) -> Answer:
     layout = Layout(request.app)
     installed = read_installed(layout)
     request = _asked_by(request, installed)
-    if request.verb == "logs":
-        return _logs(layout, request, stdin)
+    if request.verb in PRINTS:
+        return printed(layout, installed, request, _say)
     if request.verb in LOOKS:
         return look(layout, installed, request), 0
     if request.args.get("dry_run"):
@@ -125,25 +125,6 @@ def _deploy(layout: Layout, request: Request, stdin: IO[bytes]) -> Answer:
         evidence=f"`journalctl -u {unit}` tells more",
         hint="`segue status` says what serves",
     )
-
-
-def _logs(layout: Layout, request: Request, stdin: IO[bytes]) -> Answer:
-    """Pass on what the app's units print, until who asked is gone."""
-    lines = max(0, int(request.args.get("lines") or 0))
-    follow = ("--follow",) if request.args.get("follow") else ()
-    unit = layout.service_template.replace("@", "@*")
-    argv = ("journalctl", f"--unit={unit}", "--output=short-iso", "--quiet", f"--lines={lines}", *follow)
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as journal:
-        threading.Thread(target=_end_with, args=(stdin, journal), daemon=True).start()
-        for line in journal.stdout or ():
-            _say({"event": {"event": "log", "text": line.decode(errors="replace").rstrip("\n")}})
-    return {"ok": True}, 0
-
-
-def _end_with(stdin: IO[bytes], journal: subprocess.Popen[bytes]) -> None:
-    while stdin.readline():
-        pass
-    journal.terminate()
 
 
 def _lines(file: IO[bytes], unit: str, stdin: IO[bytes]) -> Iterator[bytes]:

@@ -17,7 +17,8 @@ from segue.deploy.prepare import Wish
 from segue.deploy.protocol import check_args
 from segue.disk.forms import MAYBE_TEXT, Form, fits
 
-LOOKS = ("status", "releases", "history", "receipt", "logs")
+LOOKS = ("status", "releases", "history", "receipt")
+PRINTS = ("logs", "run")
 DEPLOYS = ("deploy", "rollback", "restart", "recover")
 LONGEST_TEXT = 200
 _SOURCE: Form = {"folder": str, "commit": MAYBE_TEXT, "revision": str, "dirty": bool, "git": bool}
@@ -37,6 +38,7 @@ class Request:
         config: the app's config, for this target; None where nothing is started.
         source: what to deploy; None where it is on the server's disk.
         module: the app in it.
+        command: what to run.
     """
 
     app: str
@@ -46,6 +48,7 @@ class Request:
     config: AppConfig | None = None
     source: Source | None = None
     module: str = ""
+    command: tuple[str, ...] = ()
 
     def wish(self) -> Wish:
         """What the deploy is to do."""
@@ -57,7 +60,8 @@ class Request:
         source = self.source and {**asdict(self.source), "folder": str(self.source.folder)}
         config = self.config and self.config.model_dump(mode="json", exclude_none=True)
         words = {"app": self.app, "verb": self.verb, "args": self.args, "by": self.by, "module": self.module}
-        return {"version": __version__, **words, "config": config, "source": source}
+        found = {"config": config, "source": source, "command": list(self.command)}
+        return {"version": __version__, **words, **found}
 
 
 def read_request(document: dict[str, Any]) -> Request:
@@ -74,7 +78,17 @@ def read_request(document: dict[str, Any]) -> Request:
             evidence="both have to be the same",
             hint="install the same segue here, or run `sudo segue setup` there with this one",
         )
-    unknown = document.keys() - {"version", "app", "verb", "args", "by", "config", "source", "module"}
+    unknown = document.keys() - {
+        "version",
+        "app",
+        "verb",
+        "args",
+        "by",
+        "config",
+        "source",
+        "module",
+        "command",
+    }
     if unknown:
         raise _no_request(f"unknown keys: {', '.join(sorted(key[:20] for key in unknown))}")
     try:
@@ -86,13 +100,14 @@ def read_request(document: dict[str, Any]) -> Request:
         isinstance(text, str) and len(text) <= LONGEST_TEXT and text.isprintable() for text in texts.values()
     ):
         raise _no_request("app, verb, by and module have to be short texts")
-    if texts["verb"] not in (*LOOKS, *DEPLOYS):
+    if texts["verb"] not in (*LOOKS, *PRINTS, *DEPLOYS):
         raise _no_request(f"there is no verb {texts['verb'][:20]!r}")
     return Request(
         **texts,
         args=args,
         config=_config(document.get("config"), texts),
         source=_source(document.get("source")),
+        command=_command(document.get("command", []), texts["verb"]),
     )
 
 
@@ -109,6 +124,14 @@ def _config(words: Any, texts: dict[str, str]) -> AppConfig | None:
         problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise _no_request(f"its config: {problems[:500]}") from None
     return config
+
+
+def _command(words: Any, verb: str) -> tuple[str, ...]:
+    if not isinstance(words, list) or not all(isinstance(word, str) and "\0" not in word for word in words):
+        raise _no_request("its command is no list of words")
+    if bool(words) != (verb == "run"):
+        raise _no_request("run, and nothing else, has a command")
+    return tuple(words)
 
 
 def _source(words: Any) -> Source | None:

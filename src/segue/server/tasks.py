@@ -6,7 +6,7 @@ import contextlib
 import pwd
 import tempfile
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -48,20 +48,12 @@ class ConfinedTasks:
         self, *argv: str, cwd: Path, env: Mapping[str, str], folder: Path, output: IO[bytes]
     ) -> AsyncIterator[Process]:
         """See `Tasks`."""
-        unit = f"{folder.name}.service"
-        words = (
-            "systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec",
-            f"--unit={unit}", f"--property=BindsTo={self._unit}",
-            f"--property=WorkingDirectory={cwd}",
-            *(f"--setenv={name}={value}" for name, value in env.items()),
-            *as_words(task_confinement(self._layout, self._installed, folder)),
-            "--", *(word.replace("$", "$$") for word in argv),
-        )  # fmt: skip
+        words = confined(self._layout, self._installed, folder, argv, cwd=cwd, env=env, ends_with=self._unit)
         async with started(*words, output=output) as process:
             try:
                 yield process
             finally:
-                await systemd.systemctl("stop", unit, check=False)
+                await systemd.systemctl("stop", _unit_of(folder), check=False)
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
@@ -72,3 +64,38 @@ class ConfinedTasks:
             folder = Path(name)
             lay_open(folder, self._installed.user)
             yield folder
+
+
+def confined(
+    layout: Layout,
+    installed: Installed,
+    folder: Path,
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    ends_with: str = "",
+) -> tuple[str, ...]:
+    """The command that runs `argv` as the app's user, in its sandbox, with `folder` to write to.
+
+    Args:
+        layout: the app's places.
+        installed: who its user is.
+        folder: the task's own; its unit is named after it.
+        argv: the command.
+        cwd: where it runs.
+        env: what its environment has beyond the app's own file; no secrets, for arguments can be seen.
+        ends_with: the unit whose end is its end.
+    """
+    return (
+        "systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec",
+        f"--unit={_unit_of(folder)}", f"--property=WorkingDirectory={cwd}",
+        *((f"--property=BindsTo={ends_with}",) if ends_with else ()),
+        *(f"--setenv={name}={value}" for name, value in env.items()),
+        *as_words(task_confinement(layout, installed, folder)),
+        "--", *(word.replace("$", "$$") for word in argv),
+    )  # fmt: skip
+
+
+def _unit_of(folder: Path) -> str:
+    return f"{folder.name}.service"

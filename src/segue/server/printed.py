@@ -1,0 +1,83 @@
+"""What is passed on line by line while it is printed: the app's log, and a command in its live release."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from segue.core.errors import Refused
+from segue.server.folders import lay_open
+from segue.server.home import home_of
+from segue.server.installed import Installed
+from segue.server.layout import Layout
+from segue.server.request import Request
+from segue.server.services import Services
+from segue.server.tasks import confined
+
+Answer = tuple[dict[str, Any], int]
+Say = Callable[[dict[str, Any]], None]
+
+
+def printed(layout: Layout, installed: Installed, request: Request, say: Say) -> Answer:
+    """Do what `request` asks for, one of `request.PRINTS`, and `say` every line of it.
+
+    Raises:
+        Refused: nothing is live.
+    """
+    if request.verb == "logs":
+        return _logs(layout, request, say)
+    return _run(layout, installed, request, say)
+
+
+def _logs(layout: Layout, request: Request, say: Say) -> Answer:
+    lines = max(0, int(request.args.get("lines") or 0))
+    follow = ("--follow",) if request.args.get("follow") else ()
+    unit = layout.service_template.replace("@", "@*")
+    argv = ("journalctl", f"--unit={unit}", "--output=short-iso", "--quiet", f"--lines={lines}", *follow)
+    _pass_on(argv, say, until_asker_leaves=bool(follow))
+    return {"ok": True}, 0
+
+
+def _run(layout: Layout, installed: Installed, request: Request, say: Say) -> Answer:
+    home = home_of(layout)
+    live = home.read_record().live
+    if live is None:
+        hint = "`segue deploy` brings in the first release"
+        raise Refused("no_live", "Nothing is live yet.", evidence=f"looked in {home.root}", hint=hint)
+    start = Services(home, installed).generation(live).start()
+    with tempfile.TemporaryDirectory(prefix=f"segue-{layout.app}-run-", dir=layout.tasks) as name:
+        folder = Path(name)
+        lay_open(folder, installed.user)
+        # env(1) looks the word up in the release's own PATH, where systemd would look in its own
+        command = ("/usr/bin/env", "--", *request.command)
+        argv = confined(layout, installed, folder, command, cwd=Path(start["root"]), env=start["environ"])
+        status = _pass_on(argv, say, until_asker_leaves=True)
+    return {"ok": status == 0, "generation": live, "status": status}, 0
+
+
+def _pass_on(argv: tuple[str, ...], say: Say, *, until_asker_leaves: bool) -> int:
+    """Say what `argv` prints, line by line; its status."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(argv, **streams) as process:  # type: ignore[call-overload]
+        if until_asker_leaves:
+            threading.Thread(target=_end_with_asker, args=(process,), daemon=True).start()
+        with contextlib.ExitStack() as stack:
+            stack.callback(process.terminate)
+            for line in process.stdout:
+                say({"event": {"event": "printed", "text": line.decode(errors="replace").rstrip("\n")}})
+            return int(process.wait())
+
+
+def _end_with_asker(process: subprocess.Popen[bytes]) -> None:
+    stdin = sys.stdin.fileno()
+    poll = select.poll()
+    poll.register(stdin, select.POLLHUP | select.POLLERR)
+    poll.poll()
+    process.terminate()
