@@ -72,7 +72,9 @@ def test_a_command_runs_as_the_app_in_its_sandbox(host: Host) -> None:
     assert run("sh", "-c", "echo $0 %n; exit 7") == (7, "sh %n")
     assert run("touch", f"/srv/shop/releases/{live(host).rpartition('.')[0]}/mine")[0] == 1
     assert run("no-such-command")[0] == 127
-    assert "GREETING" not in host.journal()
+    journal = host.journal()
+    assert "GREETING" not in journal
+    assert "a $HOME" not in journal
 
 
 def test_after_a_reboot_the_committed_generation_serves(host: Host) -> None:

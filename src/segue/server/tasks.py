@@ -89,7 +89,9 @@ def confined(
     """
     return (
         "systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec",
-        f"--unit={_unit_of(folder)}", f"--property=WorkingDirectory={cwd}",
+        # systemd would take the whole command for a description, and log it
+        f"--unit={_unit_of(folder)}", f"--description=a task of {layout.app}",
+        f"--property=WorkingDirectory={cwd}",
         *((f"--property=BindsTo={ends_with}",) if ends_with else ()),
         *(f"--setenv={name}={value}" for name, value in env.items()),
         *as_words(task_confinement(layout, installed, folder)),
