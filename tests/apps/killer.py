@@ -26,12 +26,13 @@ def begun(path: str, offset: int, step: str) -> bool:
 
 
 def found(word: bytes) -> int | None:
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
+    """The youngest process that has it: sudo is older than what it runs."""
+    for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True):
+        if pid != os.getpid():
             try:
-                with open(f"/proc/{name}/cmdline", "rb") as file:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
                     if word in file.read().split(b"\0"):
-                        return int(name)
+                        return pid
             except OSError:
                 continue
     return None

@@ -74,12 +74,12 @@ class ServerDoor:
                 evidence=evidence or "ssh said nothing",
                 hint=f"does `ssh {self._host}` work?",
             )
-        raise Stranded(
-            "no_answer",
-            "The server did not answer.",
-            evidence=evidence or f"segue-exec ended with {code}",
-            hint="was it set up (`sudo segue setup`), and is this its deploy user?",
-        )
+        evidence = evidence or f"segue-exec ended with {code}"
+        if deploy is not None:
+            hint = "the deploy goes on; `segue history` tells how it ended"
+            raise Stranded("cut", f"Nobody tells any more of {deploy}.", evidence=evidence, hint=hint)
+        hint = "was it set up (`sudo segue setup`), and is this its deploy user?"
+        raise Stranded("no_answer", "The server did not answer.", evidence=evidence, hint=hint)
 
     def _receipt(self, deploy: str, evidence: str) -> Answer:
         deadline = time.monotonic() + SUCCESSOR_TIMEOUT
