@@ -102,13 +102,13 @@ def read_request(document: dict[str, Any]) -> Request:
         raise _no_request("app, verb, by and module have to be short texts")
     if texts["verb"] not in (*LOOKS, *PRINTS, *DEPLOYS):
         raise _no_request(f"there is no verb {texts['verb'][:20]!r}")
-    return Request(
-        **texts,
-        args=args,
-        config=_config(document.get("config"), texts),
-        source=_source(document.get("source")),
-        command=_command(document.get("command", []), texts["verb"]),
-    )
+    config, source = _config(document.get("config"), texts), _source(document.get("source"))
+    if texts["verb"] in DEPLOYS and config is None:
+        raise _no_request("it has no config")
+    if texts["verb"] == "deploy" and not (source and texts["module"]):
+        raise _no_request("it does not say what to deploy")
+    command = _command(document.get("command", []), texts["verb"])
+    return Request(**texts, args=args, config=config, source=source, command=command)
 
 
 def _config(words: Any, texts: dict[str, str]) -> AppConfig | None:
