@@ -39,7 +39,7 @@ class Measurement:
             timeout=max(LONGEST_ANSWER, config.check_timeout),
             report=str(file),
         )
-        argv = (sys.executable, "-m", "segue.proof.probe_process")
+        argv = (sys.executable, "-P", "-m", "segue.proof.probe_process")
         process = await asyncio.create_subprocess_exec(*argv, stdin=PIPE, start_new_session=True)
         if process.stdin is None:
             raise RuntimeError("the probe's pipe was asked for")

@@ -51,7 +51,8 @@ async def _built(run: Run) -> dict[str, Any]:
         "shared": [str(path) for path in run.config.shared],
         "python": None if run.config.python is None else str(run.config.python),
     }
-    argv = (sys.executable, "-m", "segue.build")
+    # not what lies where it runs: on a server, in the deploy user's home
+    argv = (sys.executable, "-P", "-m", "segue.build")
     async with run.site.tasks.building(*argv, env=run.site.environ) as process:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the build's pipes were asked for")
