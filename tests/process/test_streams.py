@@ -38,3 +38,14 @@ def test_streams_are_closed_in_order_one_after_the_other(tmp_path: Path, server:
     times = sorted(end.at for end in ends)
     assert times[-1] - times[0] > DRAIN / 2
     assert (receipt["drained"], receipt["cut"]) == (len(streams), 0)
+
+
+@pytest.mark.parametrize("server", ["gthread", "uvicorn"])
+def test_a_proxy_is_told_to_pass_on_each_event_when_it_comes(tmp_path: Path, server: str) -> None:
+    folder = tmp_path / "project"
+    make_app(folder, version="v1", interface=SERVERS[server].interface)
+    configure(folder, **{**SERVERS[server].job, "drain_timeout": "1s"})
+    with serving(folder) as site:
+        for path, told in (("/", None), ("/events", "no")):
+            with site.way.get(f"{site.url}{path}") as response:
+                assert response.headers["X-Accel-Buffering"] == told

@@ -19,6 +19,7 @@ from typing import IO, Any
 from . import asgi_check, files
 from .asgi_check import App, Message, Receive, Scope, Send, ask
 from .counting import SERVER_ERROR, Counters
+from .endless import is_endless, unbuffered
 from .holding import Answer, Leave, Pause, hold, no_answer
 from .leaving import Leaving, Stream
 
@@ -170,9 +171,10 @@ class Gated:
                 headers = [*message.get("headers", ()), *self._ours]
                 if self.leaving.begun and scope["http_version"].startswith("1"):
                     headers.append((b"connection", b"close"))
-                message = {**message, "headers": headers}
-                if _is_endless(headers):
+                if is_endless(headers):
+                    headers += unbuffered(headers)
                     since, stream = None, self.leaving.opened(task, _last_chunk(send))
+                message = {**message, "headers": headers}
             if stream is None:
                 await send(message)
             else:
@@ -229,13 +231,6 @@ class Gated:
             self.left -= 1
             if self.left == 0:
                 self.leaving.begin(hurried=True)
-
-
-def _is_endless(headers: list[tuple[bytes, bytes]]) -> bool:
-    for name, value in headers:  # in every answer of the app's: `any` would cost twice as much
-        if name.lower() == b"content-type" and value.startswith(b"text/event-stream"):
-            return True
-    return False
 
 
 def _last_chunk(send: Send) -> Callable[[], Awaitable[None]]:

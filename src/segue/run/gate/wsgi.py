@@ -42,7 +42,8 @@ def wrap(app: Application, streams: Streams) -> Application:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal endless
             endless = _is_endless(headers)
-            return start_response(status, [*headers, *ours], exc_info)
+            unbuffered = _unbuffered(headers) if endless else []
+            return start_response(status, [*headers, *ours, *unbuffered], exc_info)
 
         body = app(environ, start)
         return Stream(body, streams) if endless else body
@@ -55,6 +56,13 @@ def _is_endless(headers: list[tuple[str, str]]) -> bool:
         if name.lower() == "content-type" and value.startswith("text/event-stream"):
             return True
     return False
+
+
+def _unbuffered(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What has nginx pass on each event when it comes; nothing where the app has a word of its own."""
+    if any(name.lower() == "x-accel-buffering" for name, _ in headers):
+        return []
+    return [("X-Accel-Buffering", "no")]
 
 
 class Streams:
