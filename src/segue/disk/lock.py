@@ -59,6 +59,17 @@ def is_held(path: Path) -> bool:
         os.close(descriptor)
 
 
+def held_for(path: Path) -> str:
+    """What somebody alive holds the lock at `path` for; empty where nobody does, or has not said so yet."""
+    if not is_held(path):
+        return ""
+    try:
+        owner = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return ""
+    return str(owner.get("what")) if isinstance(owner, dict) else ""
+
+
 def _lock(descriptor: int, command: int) -> int:
     """Take the whole file, or ask who has it, by fcntl(2)'s `command`; the type of lock that it answers."""
     answer = fcntl.fcntl(descriptor, command, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))

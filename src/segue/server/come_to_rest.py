@@ -8,6 +8,7 @@ from segue.deploy.recovered import write_interrupted_receipt
 from segue.deploy.run import Site
 from segue.disk.lock import hold
 
+RECOVERY = "A recovery"
 LOCK_HINT = "wait for it, or give --wait to queue behind it"
 
 
@@ -22,7 +23,7 @@ async def come_to_rest(site: Site, *, stand_down: bool = False) -> tuple[Record,
         Refused: a deploy is under way.
         Failed: what should serve can't be started; nothing that serves was taken away.
     """
-    with hold(site.home.lock, "A recovery", hint=LOCK_HINT):
+    with hold(site.home.lock, RECOVERY, hint=LOCK_HINT):
         return await settle(site, stand_down=stand_down)
 
 

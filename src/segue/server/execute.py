@@ -20,8 +20,8 @@ from segue.deploy.prepare import prepare
 from segue.deploy.run import Run, Site
 from segue.disk.atomic import write_json
 from segue.disk.events import Event, append_event
-from segue.disk.lock import hold
-from segue.server.come_to_rest import LOCK_HINT, come_to_rest, settle
+from segue.disk.lock import held_for, hold
+from segue.server.come_to_rest import LOCK_HINT, RECOVERY, come_to_rest, settle
 from segue.server.ground import config_on, site_of
 from segue.server.installed import Installed, read_installed
 from segue.server.layout import Layout
@@ -89,7 +89,10 @@ async def _finish_earlier(site: Site) -> None:
 
 @contextlib.asynccontextmanager
 async def _turn(site: Site, request: Request) -> AsyncIterator[None]:
-    """The lock, at once or, where that was asked for, in its turn."""
+    """The lock, at once or, where that was asked for, in its turn.
+
+    Our own housekeeping, such as the end of a standby, is waited for in any case: nobody asked for that.
+    """
     with contextlib.ExitStack() as turn:
         while True:
             try:
@@ -97,7 +100,7 @@ async def _turn(site: Site, request: Request) -> AsyncIterator[None]:
                 turn.enter_context(hold(site.home.lock, what, hint=LOCK_HINT))
                 break
             except Refused:
-                if not request.args.get("wait"):
+                if not request.args.get("wait") and held_for(site.home.lock) not in ("", RECOVERY):
                     raise
             await asyncio.sleep(POLL)
         yield

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from segue.core.errors import Refused
-from segue.disk.lock import hold, is_held
+from segue.disk.lock import held_for, hold, is_held
 
 HOLD = """
 import sys
@@ -77,6 +77,19 @@ def test_the_refusal_has_the_kind_and_the_hint_that_were_asked_for(lock: Path) -
     ):
         pass
     assert (refused.value.kind, refused.value.hint) == ("running", "wait")
+
+
+def test_what_it_is_held_for_is_known_as_long_as_it_is(lock: Path) -> None:
+    assert held_for(lock) == ""
+    with running(HOLD, lock) as owner:
+        assert held_for(lock) == "deploy 7"
+        owner.kill()
+        owner.wait()
+        assert held_for(lock) == ""
+    for left in ("", "[1]", "no json"):
+        with hold(lock, "deploy 8"):
+            lock.write_text(left)
+            assert held_for(lock) == ""
 
 
 def test_a_dead_owner_holds_nothing_and_is_reported_once(lock: Path) -> None:
