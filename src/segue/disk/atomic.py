@@ -64,7 +64,7 @@ def read_plain(path: Path) -> bytes:
         if status.st_size > _LARGEST:
             raise ValueError("it is too large")
         with open(descriptor, "rb", closefd=False) as file:
-            return file.read(_LARGEST)
+            return file.read(status.st_size)
     finally:
         os.close(descriptor)
 
