@@ -105,10 +105,13 @@ def _granian(config: AppConfig, address: Address, python: Path, module: str, int
             hint="name a factory without arguments, or a module that makes the app",
         )
     drain = max(1, round(config.drain_timeout))
+    # an ASGI app runs in one thread, and Granian refuses more
+    threads = ("--blocking-threads", str(config.threads)) if config.threads and interface == "wsgi" else ()
     return [
         *(str(python), "-m", "granian", "--interface", interface, "--uds", address.path),
         *("--workers", str(config.workers or DEFAULT_WORKERS), "--workers-kill-timeout", str(drain)),
         *("--backlog", "2048", "--respawn-failed-workers", *(("--factory",) if call else ())),
+        *threads,
         *config.server_args,
         name,
     ]

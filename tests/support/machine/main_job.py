@@ -83,9 +83,7 @@ WAYS = {
     **{name: _ours(name) for name in ("sync", "gthread", "gevent", "asgi")},
     # else it prints a line for each request
     "uvicorn": _ours("uvicorn", server_args=["--no-access-log"]),
-    "granian-wsgi": Served(
-        {"server": "granian", "server_args": ["--blocking-threads=16"]}, "wsgi", gated=False, files=_GRANIAN
-    ),
+    "granian-wsgi": Served({"server": "granian", "threads": 16}, "wsgi", gated=False, files=_GRANIAN),
     "granian-asgi": Served({"server": "granian"}, "asgi", gated=False, files=_GRANIAN),
     "command-gunicorn": Served({"server": _GUNICORN}, "wsgi", gated=False),
     "command-uvicorn": Served({"server": _UVICORN}, "asgi", gated=False),
@@ -146,9 +144,9 @@ class Shop:
         return self.active() == [f"segue-{NAME}@{live}.{kind}" for kind in kinds]
 
 
-def set_up(host: Host, way: str) -> Shop:
+def set_up(host: Host, way: Served) -> Shop:
     """A host with the app's first release."""
-    shop = Shop(host, WAYS[way])
+    shop = Shop(host, way)
     shop.commit("v1")
     host.run(SEGUE, "setup", "production", "--yes", cwd=CHECKOUT, timeout=240)
     shop.ask("deploy", "production")
@@ -165,18 +163,18 @@ class Load:
 
 
 @contextlib.contextmanager
-def users(shop: Shop) -> Iterator[Load]:
-    """Pages and orders, slow answers and uploads, and streams where the server can end them in order."""
+def users(shop: Shop, *, streams: bool = True) -> Iterator[Load]:
+    """Pages and orders, slow answers and uploads, and `streams` where the server can end them in order."""
     loaded = functools.partial(
         traffic, f"http://{DOMAIN}/", connect=f"{shop.host.address}:80", way=shop.host.way
     )
     with contextlib.ExitStack() as stack:
         slow = stack.enter_context(loaded(rate=SLOW_RATE, keep_alive=0.0, shots=SLOW_SHOTS))
         quick = stack.enter_context(loaded(rate=RATE, shots=QUICK_SHOTS))
-        streams = None
-        if shop.way.gated:
-            streams = stack.enter_context(live_streams(shop.host, shop.way.interface))
-        yield Load(quick, slow, streams)
+        followed = None
+        if shop.way.gated and streams:
+            followed = stack.enter_context(live_streams(shop.host, shop.way.interface))
+        yield Load(quick, slow, followed)
 
 
 def carry_out(shop: Shop, deploys: int) -> None:
@@ -204,16 +202,13 @@ def demand_answered_by(shop: Shop, version: str, generation: str) -> None:
         assert headers["X-Segue-Generation"] == generation
 
 
-def demand_nothing_lost(shop: Shop, load: Load) -> dict[str, int]:
-    """All witnesses agree; the numbers, for people."""
+def demand_unnoticed(shop: Shop, load: Load) -> int:
+    """The probes, the streams and nginx say that nothing was lost; how many requests nginx knows."""
     for each in (load.quick, load.slow):
         demand_no_loss(each)
-    demand_orders_stored_once(shop, load.quick)
-    entries = demand_clean_logs(shop)
     if load.streams is not None:
         assert load.streams.lost == []
-    numbers = {"quick": load.quick.report["sent"], "slow": load.slow.report["sent"], "by_nginx": len(entries)}
-    return {**numbers, "streams": load.streams.opened if load.streams else 0}
+    return len(demand_clean_logs(shop))
 
 
 def demand_clean_logs(shop: Shop) -> list[dict[str, Any]]:
@@ -239,11 +234,15 @@ def demand_orders_stored_once(shop: Shop, quick: Traffic) -> None:
 
 def main_job(host: Host, way: str, *, deploys: int) -> dict[str, int]:
     """The whole job, and all of its witnesses; the numbers, for people."""
-    shop = set_up(host, way)
+    shop = set_up(host, WAYS[way])
     with users(shop) as load:
         carry_out(shop, deploys)
     until(shop.is_alone, 60, "the end of all but the live generation")
     assert "standby" not in shop.record()
     if shop.way.gated:
         assert len(load.quick.report["generations"]) == 1 + deploys
-    return demand_nothing_lost(shop, load)
+    by_nginx = demand_unnoticed(shop, load)
+    demand_orders_stored_once(shop, load.quick)
+    opened = load.streams.opened if load.streams else 0
+    sent = {"quick": load.quick.report["sent"], "slow": load.slow.report["sent"]}
+    return {**sent, "streams": opened, "by_nginx": by_nginx}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from segue.config.schema import AppConfig
+from segue.core.address import Address
 from segue.core.errors import Failed
 from segue.run.gate.loading import interface_of
-from segue.run.servers import choose_server
+from segue.run.servers import choose_server, command
 
 BOTH = {"gunicorn": "27.0.1", "uvicorn": "0.54.0"}
 
@@ -84,3 +86,34 @@ def a_wsgi_app(environ: Any, start_response: Any) -> Any: ...
 )
 def test_an_app_says_what_it_is(app: Any, interface: str) -> None:
     assert interface_of(app) == interface
+
+
+def granian(interface: str, module: str = "wsgi:app", **config: Any) -> list[str]:
+    settings = AppConfig.model_validate({"name": "x", "server": "granian", **config})
+    socket = Address(path="/run/http.sock")
+    return command(
+        "granian", interface, settings, socket, Path("gate"), Path("release"), Path("python"), module
+    )
+
+
+def test_granian_binds_the_generations_socket_by_itself() -> None:
+    argv = granian("asgi", workers=3, drain_timeout="7s", server_args=["--no-ws"])
+    assert argv[:7] == ["python", "-m", "granian", "--interface", "asgi", "--uds", "/run/http.sock"]
+    assert argv[-2:] == ["--no-ws", "wsgi:app"]
+    for name, value in (("--workers", "3"), ("--workers-kill-timeout", "7")):
+        assert argv[argv.index(name) + 1] == value
+    assert "--factory" not in argv
+
+
+def test_granian_calls_a_factory_that_wants_nothing() -> None:
+    argv = granian("wsgi", "shop:make_app()")
+    assert "--factory" in argv
+    assert argv[-1] == "shop:make_app"
+    with pytest.raises(Failed, match="can't give arguments"):
+        granian("wsgi", "shop:make_app('a')")
+
+
+def test_granian_has_as_many_threads_as_the_config_says_where_it_may() -> None:
+    argv = granian("wsgi", threads=16)
+    assert argv[argv.index("--blocking-threads") + 1] == "16"
+    assert "--blocking-threads" not in granian("asgi", threads=16)
