@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import select
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from segue.server.installed import Installed
 from segue.server.layout import Layout
 from segue.server.request import Request
 from segue.server.services import Services
-from segue.server.tasks import confined
+from segue.server.tasks import confined, unit_of
 
 Answer = tuple[dict[str, Any], int]
 Say = Callable[[dict[str, Any]], None]
@@ -41,7 +40,7 @@ def _logs(layout: Layout, request: Request, say: Say) -> Answer:
     follow = ("--follow",) if request.args.get("follow") else ()
     unit = layout.service_template.replace("@", "@*")
     argv = ("journalctl", f"--unit={unit}", "--output=short-iso", "--quiet", f"--lines={lines}", *follow)
-    _pass_on(argv, say, until_asker_leaves=bool(follow))
+    _pass_on(argv, say)
     return {"ok": True}, 0
 
 
@@ -58,26 +57,32 @@ def _run(layout: Layout, installed: Installed, request: Request, say: Say) -> An
         # env(1) looks the word up in the release's own PATH, where systemd would look in its own
         command = ("/usr/bin/env", "--", *request.command)
         argv = confined(layout, installed, folder, command, cwd=Path(start["root"]), env=start["environ"])
-        status = _pass_on(argv, say, until_asker_leaves=True)
+        status = _pass_on(argv, say, lambda: _stop(unit_of(folder)))
     return {"ok": status == 0, "generation": live, "status": status}, 0
 
 
-def _pass_on(argv: tuple[str, ...], say: Say, *, until_asker_leaves: bool) -> int:
-    """Say what `argv` prints, line by line; its status."""
+def _stop(unit: str) -> None:
+    subprocess.run(("systemctl", "stop", unit), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+
+def _pass_on(argv: tuple[str, ...], say: Say, end: Callable[[], None] | None = None) -> int:
+    """Say what `argv` prints, line by line; its status. When who asked is gone, `end` ends it."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(argv, **streams) as process:  # type: ignore[call-overload]
-        if until_asker_leaves:
-            threading.Thread(target=_end_with_asker, args=(process,), daemon=True).start()
-        with contextlib.ExitStack() as stack:
-            stack.callback(process.terminate)
+        act = end or process.terminate
+        threading.Thread(target=_end_with_asker, args=(act,), daemon=True).start()
+        try:
             for line in process.stdout:
                 say({"event": {"event": "printed", "text": line.decode(errors="replace").rstrip("\n")}})
-            return int(process.wait())
+        except BaseException:
+            # nobody hears it any more
+            act()
+            raise
+        return int(process.wait())
 
 
-def _end_with_asker(process: subprocess.Popen[bytes]) -> None:
-    stdin = sys.stdin.fileno()
+def _end_with_asker(end: Callable[[], None]) -> None:
     poll = select.poll()
-    poll.register(stdin, select.POLLHUP | select.POLLERR)
+    poll.register(sys.stdin.fileno(), select.POLLHUP | select.POLLERR)
     poll.poll()
-    process.terminate()
+    end()

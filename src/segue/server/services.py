@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 
-from segue.core.errors import Refused
+from segue.core.errors import Refused, Stranded
 from segue.deploy.converge import Standing
+from segue.front.queue import queued
 from segue.run.generation import Generation
 from segue.run.ready import until_listening, until_ready
 from segue.server import systemd
@@ -15,6 +17,7 @@ from segue.server.home import ServerHome
 from segue.server.installed import Installed
 from segue.server.units import FRONT_GROUP
 
+POLL = 0.05
 # the app's user binds there, its files get nginx's group, and nobody else looks in
 BINDING_MODE = 0o2750
 
@@ -107,7 +110,17 @@ class Services:
 
     async def drain(self, name: str) -> None:
         """Let `name` finish what it holds and leave; systemd ends it at its stop timeout."""
+        await self._until_unqueued(name)
         await self._stop(name, "leaving")
+
+    async def _until_unqueued(self, name: str) -> None:
+        """Wait until its server has accepted whoever came: what still queues when it stops is lost."""
+        path = self._layout.socket_path(name)
+        # with a damaged start.json it has to leave all the same
+        with contextlib.suppress(TimeoutError, Stranded):
+            async with asyncio.timeout(self.generation(name).start()["drain_timeout"]):
+                while queued(path):
+                    await asyncio.sleep(POLL)
 
     async def discard(self, name: str) -> None:
         """End `name`, which never accepted anything."""

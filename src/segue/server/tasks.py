@@ -53,7 +53,7 @@ class ConfinedTasks:
             try:
                 yield process
             finally:
-                await systemd.systemctl("stop", _unit_of(folder), check=False)
+                await systemd.systemctl("stop", unit_of(folder), check=False)
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
@@ -90,7 +90,7 @@ def confined(
     return (
         "systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec",
         # systemd would take the whole command for a description, and log it
-        f"--unit={_unit_of(folder)}", f"--description=a task of {layout.app}",
+        f"--unit={unit_of(folder)}", f"--description=a task of {layout.app}",
         f"--property=WorkingDirectory={cwd}",
         *((f"--property=BindsTo={ends_with}",) if ends_with else ()),
         *(f"--setenv={name}={value}" for name, value in env.items()),
@@ -99,5 +99,6 @@ def confined(
     )  # fmt: skip
 
 
-def _unit_of(folder: Path) -> str:
+def unit_of(folder: Path) -> str:
+    """The unit of the task that has `folder`."""
     return f"{folder.name}.service"

@@ -6,7 +6,7 @@ import contextlib
 import socket
 from pathlib import Path
 
-from segue.front.queue import connected
+from segue.front.queue import connected, queued
 
 
 def test_queued_and_accepted_connections_count_until_they_are_closed(tmp_path: Path) -> None:
@@ -18,11 +18,11 @@ def test_queued_and_accepted_connections_count_until_they_are_closed(tmp_path: P
         clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
         for client in clients:
             client.connect(str(path))
-        assert connected(path) == 2
+        assert (connected(path), queued(path)) == (2, 2)
         accepted = stack.enter_context(listener.accept()[0])
-        assert connected(path) == 2
+        assert (connected(path), queued(path)) == (2, 1)
         accepted.close()
-        assert connected(path) == 1
+        assert (connected(path), queued(path)) == (1, 1)
     assert connected(path) == 0
 
 
