@@ -107,8 +107,6 @@ def test_the_deploy_user_can_look_everything_up(shop: Shop) -> None:
     assert "gunicorn" in shop.segue("logs", "production", "--lines=50").lower()
     assert live in shop.segue("history", "production")
     assert live.rpartition(".")[0] in shop.segue("releases", "production")
-    assert f"{live.rpartition('.')[0]} is live; 0 requests lost" in shop.segue(
-        "receipt", "--target", "production"
-    )
+    assert f"{live.rpartition('.')[0]} is live" in shop.segue("receipt", "--target", "production")
     receipt = shop.ask("receipt", "--target", "production")
     assert (receipt["generation"], receipt["by"]) == (live, "deploy")
