@@ -26,13 +26,14 @@ def begun(path: str, offset: int, step: str) -> bool:
 
 
 def found(word: bytes) -> int | None:
-    """The youngest process that has it: sudo is older than what it runs."""
-    for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True):
+    """The oldest process that has it, but for the sudo that runs it."""
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         if pid != os.getpid():
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
-                    if word in file.read().split(b"\0"):
-                        return pid
+                    words = file.read().split(b"\0")
+                if word in words and words[0] != b"sudo":
+                    return pid
             except OSError:
                 continue
     return None
