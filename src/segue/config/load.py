@@ -160,7 +160,12 @@ def _table(document: dict[str, Any], target: str) -> dict[str, Any]:
     targets: dict[str, dict[str, Any]] = {LOCAL: {}} | document.get("targets", {})
     if target not in targets:
         raise UsageError(
-            "target", f"There is no target {shown(target)}.", evidence=f"known targets: {', '.join(targets)}"
+            "target",
+            f"There is no target {shown(target)}.",
+            evidence=f"known targets: {', '.join(targets)}",
+            hint=f"a table [targets.{target}] in {CONFIG_FILE} makes one"
+            if re.fullmatch(r"[\w-]{1,64}", target, re.ASCII)
+            else f"targets are tables in {CONFIG_FILE}, such as [targets.production]",
         )
     return targets[target]
 
