@@ -86,7 +86,12 @@ COMMANDS: dict[str, Words] = {
         "blue-green",
     ),
     "unknown_target": Words(
-        ("deploy", "mars"), 2, "target", "There is no target 'mars'.", "known targets: local", "local"
+        ("deploy", "mars"),
+        2,
+        "target",
+        'There is no target "mars".',
+        "known targets: local",
+        "[targets.mars]",
     ),
     "rollback_with_nothing_to_go_back_to": Words(
         ("rollback",), 3, "no_release", "no good release to go back to", "-tree  good", "segue releases"

@@ -25,7 +25,7 @@ def check_target(target: str | None) -> None:
     if target not in (None, LOCAL):
         raise UsageError(
             "target",
-            f"There is no target {target!r}.",
-            evidence="known targets: local",
-            hint="this verb is for the embedded keeper only",
+            "This is for the embedded keeper only.",
+            evidence=f"asked for the target {target!r}; it knows `local`",
+            hint="on a server, set workers in segue.toml, then `segue restart`",
         )
