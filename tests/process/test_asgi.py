@@ -96,7 +96,7 @@ def answer_of(site: Site, path: str = "/") -> Any:
         return json.load(answer)
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
+@pytest.mark.parametrize("server", ["uvicorn", pytest.param("gunicorn", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_frameworks_app_is_deployed_and_loses_nothing(tmp_path: Path, framework: str, server: str) -> None:
     folder = tmp_path / "project"
