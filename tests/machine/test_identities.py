@@ -149,8 +149,8 @@ SEGUES_OWN = (
     "/opt/segue/bin/python -I -m segue.server.",
     "/opt/segue/bin/python -P -m segue.proof.probe_process",
     *("systemctl ", "systemd-run ", "journalctl "),
-    # systemd, about to become one of them
-    *("(", "/usr/lib/systemd/systemd-executor "),
+    # systemd, about to become one of them: its own name, and that of the init it was forked from
+    *("(", "/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/sbin/init"),
 )
 
 

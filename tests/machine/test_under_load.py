@@ -109,4 +109,6 @@ def test_the_deploy_user_can_look_everything_up(shop: Shop) -> None:
     assert live.rpartition(".")[0] in shop.segue("releases", "production")
     assert f"{live.rpartition('.')[0]} is live" in shop.segue("receipt", "--target", "production")
     receipt = shop.ask("receipt", "--target", "production")
-    assert (receipt["generation"], receipt["by"]) == (live, "deploy")
+    assert receipt["generation"] == live
+    # whichever test came before: each of them deploys as one of the two
+    assert receipt["by"] in ("deploy", "systemctl reload (root)")
