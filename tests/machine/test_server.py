@@ -82,3 +82,17 @@ def test_after_a_reboot_the_committed_generation_serves(host: Host) -> None:
     host.reboot()
     until(lambda: ask(host, "status", "production")["live"]["alive"], 60, "the live generation")
     assert live(host) == before
+
+
+def test_the_units_state_tells_when_the_live_generation_is_down_and_a_start_brings_it_back(
+    host: Host,
+) -> None:
+    def state(unit: str) -> str:
+        return host.show(unit, "ActiveState")["ActiveState"]
+
+    service, socket = (f"segue-{APP}@{live(host)}.{kind}" for kind in ("service", "socket"))
+    assert state(f"segue-{APP}.service") == "active"
+    host.run("systemctl", "stop", socket, service)
+    until(lambda: state(f"segue-{APP}.service") == "failed", 60, "the truth")
+    host.run("systemctl", "start", f"segue-{APP}.service")
+    assert (state(f"segue-{APP}.service"), state(service)) == ("active", "active")
