@@ -27,6 +27,7 @@ from segue.disk.forms import Form
 from segue.disk.processes import ProcessId, children_of
 from segue.disk.signals import catches
 from segue.run.generation import Generation
+from segue.run.trouble import unborn
 
 POLL = 0.03
 SIGNAL_TIMEOUT = 10.0
@@ -161,17 +162,17 @@ class Scaling:
         deadline = _now() + self.generation.start()["ready_timeout"] + STACK_GRACE
         while len(self.generation.ready_workers()) != change.goal:
             if await self._ends(change):
-                raise self._failed("A new worker could not boot.")
+                raise self._failed("A new worker could not boot.", unborn(self.generation))
             if _now() > deadline:
-                raise self._failed("The new workers were not ready in time.")
+                raise self._failed("The new workers were not ready in time.", self.generation.log_tail())
             await asyncio.sleep(POLL)
 
-    def _failed(self, message: str) -> Failed:
+    def _failed(self, message: str, evidence: str) -> Failed:
         return Failed(
             "scale",
             message,
-            evidence=self.generation.log_tail(),
-            hint="there are as many workers as before; see the end of the log above",
+            evidence=evidence,
+            hint=f"there are as many workers as before; the whole log: {self.generation.whole_log}",
         )
 
     async def _go_back(self, change: Change) -> None:

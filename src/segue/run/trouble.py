@@ -59,16 +59,21 @@ def crashed(generation: Generation) -> Failed:
     )
 
 
+def unborn(generation: Generation) -> str:
+    """What a worker of `generation` that could not boot said last, else the end of its log."""
+    return _raised(generation.log_tail(LOG_LINES)) or generation.log_tail()
+
+
+def _raised(log: str) -> str:
+    """What the last worker raised in `log`; empty where none did."""
+    found = _WORKER_RAISED.findall(log)
+    return app_frames(found[-1]) if found else ""
+
+
 def _exited(generation: Generation) -> Failed:
     log, whole = generation.log_tail(LOG_LINES), f"its whole log: {generation.whole_log}"
-    raised = _WORKER_RAISED.search(log)
-    if raised is not None:
-        return Failed(
-            "boot",
-            f"A worker of {generation.name} failed to start.",
-            evidence=app_frames(raised[1]),
-            hint=whole,
-        )
+    if raised := _raised(log):
+        return Failed("boot", f"A worker of {generation.name} failed to start.", evidence=raised, hint=whole)
     invalid = _GUNICORN_REFUSED.search(log)
     if invalid is not None:
         return Failed(
