@@ -15,7 +15,7 @@ from tests.support.damage import overwritten
 from segue.config.load import load_config
 from segue.config.project import find_project
 from segue.config.reference import json_schema
-from segue.config.schema import AppConfig, Target
+from segue.config.schema import AppConfig, Process, Target
 from segue.core.errors import UsageError
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
@@ -42,12 +42,14 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=4,
 )
-keys = st.sampled_from(sorted(AppConfig.model_fields | Target.model_fields)) | texts
+keys = st.sampled_from(sorted(AppConfig.model_fields | Target.model_fields | Process.model_fields)) | texts
 tables = st.dictionaries(keys, values, max_size=6)
 documents = st.fixed_dictionaries(
     {},
     optional={
         "app": tables | values,
+        "processes": st.dictionaries(st.sampled_from(["worker"]) | texts, tables | values, max_size=3)
+        | values,
         "targets": st.dictionaries(st.sampled_from(["local", "web"]) | texts, tables | values, max_size=3)
         | values,
         "other": values,
@@ -66,6 +68,10 @@ watch = "2s"
 watch_limit = "1m"
 keep = 0x5
 shared = ["data", "media/up"]
+
+[processes]
+worker = "celery -A 'the shop' worker"
+beat = { command = ["celery", "beat"], single = true, drain_timeout = "2m" }
 
 [targets."production"]
 host = "deploy@web1"

@@ -7,6 +7,7 @@ from tests.support.machine.host import Host
 from tests.support.machine.main_job import WAYS, main_job
 
 DEPLOYS, MANY = 3, 20
+LONG = 10
 
 
 @pytest.mark.parametrize("way", ["sync", "uvicorn"])
@@ -18,4 +19,4 @@ def test_deploys_in_a_row_lose_nothing(far_host: Host, way: str) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("way", WAYS)
 def test_many_deploys_in_a_row_lose_nothing(far_host: Host, way: str) -> None:
-    print(way, main_job(far_host, way, deploys=MANY))
+    print(way, main_job(far_host, way, deploys=MANY, longest=LONG))

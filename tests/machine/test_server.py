@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +83,67 @@ def test_a_command_runs_as_the_app_in_its_sandbox(host: Host) -> None:
     journal = host.journal()
     assert "GREETING" not in journal
     assert "a $HOME" not in journal
+
+
+class Seat:
+    """Somebody at a terminal, who runs a command in the live release."""
+
+    def __init__(self, host: Host, *command: str) -> None:
+        self._screen, mine = pty.openpty()
+        words = (SEGUE, "run", "production", "--", *command)
+        self._seen = b""
+        # the terminal is its session's, so that the kernel tells it of new sizes, and of its end
+        argv = ("setsid", "--ctty", *host.argv(*words, user="deploy", cwd=PROJECT))
+        self.process = subprocess.Popen(argv, stdin=mine, stdout=mine, stderr=mine)
+        os.close(mine)
+
+    def type(self, text: str) -> None:
+        os.write(self._screen, text.encode())
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._screen, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def sees(self, text: str) -> None:
+        def seen() -> bool:
+            if select.select([self._screen], [], [], 0)[0]:
+                with contextlib.suppress(OSError):
+                    self._seen += os.read(self._screen, 65536)
+            return text.encode() in self._seen
+
+        try:
+            until(seen, 30, text)
+        except AssertionError as error:
+            error.add_note(self._seen.decode(errors="replace"))
+            raise
+
+    def close(self) -> None:
+        os.close(self._screen)
+
+    def leave(self) -> int:
+        return self.process.wait(30)
+
+
+def test_a_command_has_a_terminal_where_its_asker_has_one(host: Host) -> None:
+    seat = Seat(host, "python", "-q")
+    seat.sees(">>> ")
+    seat.type("import os, sys; print(6 * 7, sys.stdin.isatty(), os.environ['SEGUE_RELEASE'])\r")
+    seat.sees(f"42 True {live(host).rpartition('.')[0]}")
+    seat.type("import time; time.sleep(60)\r")
+    seat.type("\x03")
+    seat.sees("KeyboardInterrupt")
+    seat.resize(33, 111)
+    seat.type("print(os.get_terminal_size())\r")
+    seat.sees("columns=111, lines=33")
+    seat.type("raise SystemExit(7)\r")
+    assert seat.leave() == 7
+
+
+def test_a_command_ends_with_its_askers_terminal(host: Host) -> None:
+    seat = Seat(host, "sh", "-c", "echo here; sleep 1000")
+    seat.sees("here")
+    seat.close()
+    seat.leave()
+    until(lambda: "sleep" not in host.run("ps", "-eo", "args").out, 30, "the end of the command")
 
 
 def test_after_a_reboot_the_committed_generation_serves(host: Host) -> None:

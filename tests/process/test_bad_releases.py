@@ -92,6 +92,11 @@ class Bad:
 MACHINERY = ("gunicorn/", "importlib", "segue/", "import_check.py", "segue_gate", "runpy")
 WSGI = r"/wsgi.py"
 
+FORGED = """
+with open(os.path.join(os.environ["SEGUE_IMPORT_FOLDER"], "result.json"), "w") as file:
+    file.write('{"kind": "ok", "interface": 7, "servers": "all"}')
+os._exit(0)
+"""
 IMPORTS = [
     Bad(
         "no_module", nothing, "module", "There is no module 'nowhere'.",
@@ -136,6 +141,10 @@ IMPORTS = [
     Bad(
         "os_exit", code("print('goodbye', flush=True)\nos._exit(7)"), "import",
         "wsgi:app ended the interpreter that imported it, with status 7.", ("goodbye",), "os._exit()",
+    ),
+    Bad(
+        "forged_result", code(FORGED), "import",
+        "wsgi:app ended the interpreter that imported it, with status 0.", ("it printed nothing",), "os._exit()",
     ),
     Bad(
         "killed", code("os.kill(os.getpid(), 9)"), "import",

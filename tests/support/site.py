@@ -241,6 +241,7 @@ def traffic(
     keep_alive: float = 0.5,
     shots: tuple[Any, ...] | None = None,
     connect: str = "",
+    insecure: bool = False,
     way: Way = NEAR,
 ) -> Iterator[Traffic]:
     """Open-loop traffic on `url`, a share of it kept alive, from before the block to its end."""
@@ -248,6 +249,7 @@ def traffic(
     spec = ProbeSpec(
         url=url,
         connect=connect,
+        insecure=insecure,
         rate=rate,
         keep_alive=keep_alive,
         shots=shots or (Shot(),),

@@ -31,6 +31,8 @@ def status(target: str | None, *, as_json: bool) -> None:
         if document[role]:
             warm = "  (standby)" if document["standby"] == document[role]["generation"] else ""
             click.echo(f"{role:<9} {_generation_line(document[role])}{warm}")
+    for process in document.get("processes", []):
+        click.echo(f"process   {_process_line(process)}")
     if document["phase"] != "rest":
         click.echo(f"phase     {document['phase']}")
 
@@ -53,6 +55,12 @@ def _generation_line(generation: dict[str, Any]) -> str:
     scaled = " by `segue scale`" if generation["scaled"] else ""
     workers = f"{generation['workers']} workers{scaled}"
     return f"{generation['generation']}  pid {generation['pid']}, {workers}, {served}"
+
+
+def _process_line(process: dict[str, Any]) -> str:
+    restarts = f", restarted {process['restarts']} times" if process["restarts"] else ""
+    running = f"pid {process['pid']}" if process["pid"] else "not running"
+    return f"{process['name']} of {process['generation']}  {running}, {process['state']}{restarts}"
 
 
 def _status(home: Home) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from segue.cli import terminal
 from segue.cli.project import home_here
 from segue.cli.server import converse_with, is_server
 from segue.cli.verb import Verb
@@ -46,14 +47,22 @@ def _parted(words: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
 
 
 def _on_server(target: str, command: tuple[str, ...]) -> NoReturn:
-    def show(event: Event) -> None:
-        click.echo(event["text"])
-
-    with contextlib.closing(converse_with(target, "run", {}, command)) as conversation:
-        document, code = conversation.answer(show)
+    args = terminal.description() if terminal.is_terminal() else {}
+    with contextlib.ExitStack() as stack:
+        conversation = stack.enter_context(contextlib.closing(converse_with(target, "run", args, command)))
+        if args:
+            stack.enter_context(terminal.passing_on(conversation.say))
+        document, code = conversation.answer(_show)
     if document.get("error"):
         raise error_from_dict(document["error"], code)
     raise click.exceptions.Exit(document["status"])
+
+
+def _show(event: Event) -> None:
+    if event["event"] == "shown":
+        terminal.show(event)
+    else:
+        click.echo(event["text"])
 
 
 def _here(command: tuple[str, ...]) -> NoReturn:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from segue.cli.project import LOCAL
 from segue.cli.verb import show_error
 from segue.core.durations import format_duration
 from segue.core.errors import error_from_dict
@@ -67,7 +68,8 @@ def _facts(receipt: dict[str, Any]) -> list[Row]:
     if receipt["cut"]:
         rows.append(("cut", f"{receipt['cut']} requests outlasted the drain"))
     rows += [("note", note) for note in receipt["notes"]]
-    rows.append(("receipt", f"segue receipt {receipt['generation']}"))
+    where = "" if receipt.get("target") in (None, LOCAL) else f" --target {receipt['target']}"
+    rows.append(("receipt", f"segue receipt {receipt['generation']}{where}"))
     return rows
 
 

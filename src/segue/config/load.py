@@ -48,7 +48,8 @@ def load_config(project: Path, overrides: Mapping[str, Any], target: str | None 
     flags = {key: value for key, value in overrides.items() if value is not None}
     _refuse_problems(source, document, flags)
     target = LOCAL if target is None else target
-    return _merged(target, document["app"] | _overlay(document, target) | flags)
+    beside = {"processes": document.get("processes", {})}
+    return _merged(target, document["app"] | beside | _overlay(document, target) | flags)
 
 
 def load_target(project: Path, name: str) -> Target:

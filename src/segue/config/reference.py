@@ -45,6 +45,12 @@ workers = 8
 
 <!-- Made by `python -m segue.config.reference --write` from the docstrings in src/segue/config/schema.py. -->
 """
+_PROCESSES = """\
+On a server, what the app runs besides: `worker = "celery -A shop worker"`, or a table for more:
+`beat = { command = "celery -A shop beat", single = true }`. They are the live release's: started after the
+commit of a deploy, each as a systemd unit of its own in the app's sandbox; then those of the release before
+get SIGTERM, finish what they hold, and leave.
+"""
 _TARGETS = "Every key of `[app]` but `name`, for this target alone, and:\n"
 
 
@@ -72,16 +78,24 @@ def json_schema() -> dict[str, Any]:
     of_target = schema["$defs"]["Target"]["properties"]
     for key in of_target.keys() & Settings.model_fields.keys():
         of_target[key].pop("default", None)  # what a target leaves out is what [app] says
+    process, names = schema["$defs"]["Process"], schema["properties"]["processes"]
+    (pattern,) = names["patternProperties"]
+    bare = process["properties"]["command"]["anyOf"]
+    names["patternProperties"] = {pattern: {"anyOf": [*bare, names["patternProperties"][pattern]]}}
     return {"$schema": GenerateJsonSchema.schema_dialect} | schema | {"title": "segue.toml"}
 
 
 def reference_page() -> str:
     """docs/config.md: every key with its type, its default and its meaning."""
     tables = json_schema()["$defs"]
-    app, target = tables["AppConfig"]["properties"], tables["Target"]["properties"]
+    app, target, process = (tables[name]["properties"] for name in ("App", "Target", "Process"))
     own = {key: value for key, value in target.items() if key not in app}
     return "\n".join(
-        [_INTRODUCTION, "## [app]\n", *_rows(app), "\n## [targets.NAME]\n", _TARGETS, *_rows(own), ""]
+        [
+            *(_INTRODUCTION, "## [app]\n", *_rows(app)),
+            *("\n## [targets.NAME]\n", _TARGETS, *_rows(own)),
+            *("\n## [processes]\n", _PROCESSES, *_rows(process), ""),
+        ]
     )
 
 
@@ -92,7 +106,7 @@ def _rows(properties: dict[str, dict[str, Any]]) -> list[str]:
 
 def _row(key: str, schema: dict[str, Any]) -> str:
     default = f"`{json.dumps(schema['default'])}`" if "default" in schema else ""
-    return f"| `{key}` | {default} | {_values(schema)} | {schema['description']} |"
+    return f"| `{key}` | {default} | {_values(schema)} | {' '.join(schema['description'].split())} |"
 
 
 def _values(schema: dict[str, Any]) -> str:

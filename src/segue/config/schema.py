@@ -4,13 +4,14 @@ The models take the file's own words: ``AppConfig.model_validate({"name": "shop"
 ``model_dump(mode="json")`` gives the same words back. As attributes, durations are floats, in seconds.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
 from segue.config.written import (
     Bind,
+    Command,
     Domain,
     FilePath,
     FullPath,
@@ -18,6 +19,7 @@ from segue.config.written import (
     InnerPath,
     Module,
     Name,
+    ProcessName,
     Seconds,
     Server,
     Size,
@@ -147,6 +149,10 @@ class Settings(_Table):
     smoke: Annotated[tuple[UrlPath, ...], Strict(strict=False)] = ()
     """On a server: further paths that have to answer below 400 after the switch; else it is taken back."""
 
+    smoke_commands: Annotated[tuple[Command, ...], Strict(strict=False)] = ()
+    """On a server: commands that have to end with 0 after the switch; else it is taken back. They run in the
+    new release, as the app's user in its sandbox, and SEGUE_URL tells them where users come in."""
+
     keep: Count = 5
     """How many good releases stay on disk."""
 
@@ -157,8 +163,8 @@ class Settings(_Table):
     """Paths that are linked from the project instead of copied, besides `.env` and `instance`."""
 
 
-class AppConfig(Settings, _Named):
-    """How one app is deployed: the `[app]` table, with the keys of a target and the flags laid over it."""
+class App(Settings, _Named):
+    """The `[app]` table."""
 
     @model_validator(mode="after")
     def _watch_fits_its_limit(self) -> Self:
@@ -169,6 +175,38 @@ class AppConfig(Settings, _Named):
                 {"limit": self.watch_limit, "watch": self.watch},
             )
         return self
+
+
+class Process(_Table):
+    """A process that the app has beside those that serve; a bare command is a table with nothing else."""
+
+    command: Command
+    """What runs: one text, or a list of words; no shell. It is looked up in the release's own environment."""
+
+    drain_timeout: SomeSeconds = 60.0
+    """How long it may take to finish what it holds, from SIGTERM to SIGKILL."""
+
+    steady: Seconds = 5.0
+    """How long a new one has to stay up to count as started."""
+
+    single: bool = False
+    """Never run two at once, as for a scheduler: the old one ends before the new one starts. Without it, the
+    new one starts first, and nothing waits."""
+
+    required: bool = False
+    """Take the release back where it does not stay up. Without it, that is only told."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_bare_command(cls, value: Any) -> Any:
+        return {"command": value} if isinstance(value, str | list | tuple) else value
+
+
+class AppConfig(App):
+    """How one app is deployed: `[app]`, with the keys of a target and the flags laid over it."""
+
+    processes: dict[ProcessName, Process] = Field(default_factory=dict)
+    """The `[processes]` table."""
 
 
 class Target(Settings):
@@ -211,8 +249,11 @@ class Target(Settings):
 class ConfigFile(_Table):
     """The whole of segue.toml, or of `[tool.segue]` in pyproject.toml."""
 
-    app: AppConfig
+    app: App
     """The app, and how it is deployed."""
+
+    processes: dict[ProcessName, Process] = Field(default_factory=dict)
+    """On a server: what the app runs besides, by name: workers, a scheduler."""
 
     targets: dict[Name, Target] = Field(default_factory=dict)
     """Where it is deployed, by name. `local` is always there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -126,12 +127,50 @@ class ServerWritten:
     def __get_pydantic_json_schema__(
         self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        word = {"type": "string", "pattern": f"^(?:{_PRINTABLE})$", "examples": ["my-server"]}
-        words = {"type": "array", "items": word}
+        words = {"type": "array", "items": _word_schema("my-server")}
         return {"anyOf": [{"enum": list(SERVERS)}, words]}
 
 
+@dataclass(frozen=True)
+class CommandWritten:
+    """Marks a command: one text with a shell's quotes, or the list of its words. No shell ever runs it."""
+
+    def parse(self, value: object) -> tuple[str, ...]:
+        """The words that `value` writes.
+
+        Raises:
+            ValueError: it writes no command.
+        """
+        try:
+            words = shlex.split(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise ValueError(f"should be a command: {str(error).lower()}") from None
+        words = words if isinstance(words, list | tuple) else ()
+        if words and all(isinstance(word, str) and word.isprintable() and word for word in words):
+            return tuple(words)
+        raise ValueError('should be a command, such as "celery -A shop worker" or ["celery", "-A", "shop"]')
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(list, when_used="json")
+        return core_schema.no_info_plain_validator_function(self.parse, serialization=written)
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {
+            "anyOf": [
+                _word_schema("celery -A shop worker"),
+                {"type": "array", "items": _word_schema("celery")},
+            ]
+        }
+
+
+def _word_schema(example: str) -> JsonSchemaValue:
+    return {"type": "string", "pattern": f"^(?:{_PRINTABLE})$", "examples": [example]}
+
+
 Server = Annotated[str | tuple[str, ...], ServerWritten()]
+Command = Annotated[tuple[str, ...], CommandWritten()]
 _IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
 _PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]+"
 _DURATION = r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h)"
@@ -187,5 +226,8 @@ FullPath = Annotated[
 ]
 UnixName = Annotated[
     str, Written(r"[a-z_][a-z0-9_-]{0,30}", "a user's name of at most 31 small letters", "shop")
+]
+ProcessName = Annotated[
+    str, Written(r"[a-z][a-z0-9_-]{0,30}", "a process's name of at most 31 small letters", "worker")
 ]
 Size = Annotated[str, Written(r"[1-9][0-9]{0,8}[km]?", "a size, in bytes, k or m", "10m")]

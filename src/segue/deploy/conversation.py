@@ -57,9 +57,13 @@ class Conversation:
             on_event(message["event"])
         return self._door.verdict(self._deploy)
 
+    def say(self, document: dict[str, Any]) -> None:
+        """Say something more to whoever carries it out."""
+        self._door.send(document)
+
     def cancel(self) -> None:
         """Ask for the deploy to be taken back."""
-        self._door.send({"verb": "cancel"})
+        self.say({"verb": "cancel"})
 
     def so_far(self) -> dict[str, Any]:
         """What is known of a committed deploy that is not followed to its end, in the form of its receipt."""

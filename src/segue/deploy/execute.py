@@ -9,6 +9,7 @@ from typing import Any
 from segue.core.errors import Bug, Failed, Interrupted, SegueError, Stranded
 from segue.core.plan import Step
 from segue.deploy.apply import apply_record
+from segue.deploy.background import shift
 from segue.deploy.measure import Measurement
 from segue.deploy.releases import State
 from segue.deploy.run import Run
@@ -106,6 +107,8 @@ async def _come_to_rest(run: Run) -> SegueError | None:
     stranded: SegueError | None = None
     try:
         await apply_record(run.record.settle(), run.site.processes, run.site.front)
+        for text in (await shift(run.site, run.record.settle())).notes():
+            run.note(text)
     except (SegueError, OSError) as failure:
         stranded = _not_at_rest(run, failure)
     try:

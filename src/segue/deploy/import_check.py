@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from segue.core.durations import format_duration
 from segue.core.errors import Failed
 from segue.disk.atomic import read_if_whole
-from segue.disk.forms import Form
+from segue.disk.forms import MAYBE_TEXT, Form
 from segue.disk.processes import marked
 from segue.run.generation import EVIDENCE_LINES, gate_script, place_gate, tail
 from segue.run.servers import choose_server
@@ -33,7 +33,16 @@ _HINTS = {
     "missing": "is it spelt right, and in requirements.txt? The release never saw a request",
     "import": "the app raised this while it was imported; the release never saw a request",
 }
-_RESULT: Form = {"kind": str}
+_SERVERS = ("gunicorn", "uvicorn", "uvicorn-worker", "granian")
+# the app's own user writes it, so it may say anything
+_RESULT: Form = (
+    {"kind": str, "message": str, "evidence": str},
+    {
+        **dict.fromkeys(("kind", "interface", "python"), str),
+        "file": MAYBE_TEXT,
+        "servers": dict.fromkeys(_SERVERS, MAYBE_TEXT),
+    },
+)
 
 
 async def check_import(run: Run) -> str:
@@ -57,9 +66,10 @@ async def check_import(run: Run) -> str:
     if found is None:
         raise _ended(run.module, status, printed)
     _judge(found, release, run.site.home.project)
-    server, interface = choose_server(run.config, found["interface"], found["servers"], found["python"])
+    installed = {name: found["servers"][name] for name in _SERVERS if found["servers"].get(name)}
+    server, interface = choose_server(run.config, found["interface"], installed, found["python"])
     run.site.releases.update(run.plan.release, server=server, interface=interface)
-    version = f" {found['servers'][server]}" if server in found["servers"] else ""
+    version = f" {installed[server]}" if server in installed else ""
     return f"{interface.upper()} app, for {server.capitalize()}{version}"
 
 
@@ -106,8 +116,9 @@ def _end_all(folder: Path) -> None:
 
 
 def _judge(found: dict[str, Any], release: Path, project: Path) -> None:
-    if found["kind"] != "ok":
-        raise Failed(found["kind"], found["message"], evidence=found["evidence"], hint=_HINTS[found["kind"]])
+    if "message" in found:
+        kind, hint = found["kind"], _HINTS.get(found["kind"], "the release never saw a request")
+        raise Failed(kind, found["message"], evidence=found["evidence"], hint=hint)
     file = found["file"] and Path(found["file"])
     if file and file.is_relative_to(project) and not file.is_relative_to(release.resolve()):
         raise Failed(

@@ -23,12 +23,14 @@ class Ground:
         target: where it runs.
         strategy: how new requests change sides there.
         live: the generation that serves; None where nothing does.
+        processes: the names of the processes that run there, or are to, beside those that serve.
     """
 
     config: AppConfig
     target: str
     strategy: str
     live: str | None
+    processes: tuple[str, ...] = ()
 
 
 def plan_deploy(ground: Ground, release: str, *, source: Source, module: str, verb: str = "deploy") -> Plan:
@@ -91,9 +93,17 @@ def _switch(ground: Ground, generation: str) -> tuple[Step, ...]:
 def _hand_over(ground: Ground, generation: str) -> tuple[Step, ...]:
     commit = Step("commit", f"{generation} is the live generation from here on")
     prune = Step("prune", f"keep {ground.config.keep} good releases on disk")
+    after = (commit, *_processes(ground, generation))
     if ground.live is None:
-        return (commit, prune)
-    return (Step("watch", _watch(ground)), commit, Step("drain", _drain(ground)), prune)
+        return (*after, prune)
+    return (Step("watch", _watch(ground)), *after, Step("drain", _drain(ground)), prune)
+
+
+def _processes(ground: Ground, generation: str) -> tuple[Step, ...]:
+    if not ground.processes:
+        return ()
+    names = ", ".join(ground.processes)
+    return (Step("processes", f"run {names} as {generation} says; then those before finish, and leave"),)
 
 
 def _drain(ground: Ground) -> str:

@@ -55,7 +55,7 @@ def prepare(site: Site, config: AppConfig, wish: Wish) -> Run:
         SegueError: it can't be done; nothing was touched.
     """
     record = site.home.read_record()
-    ground = Ground(config, site.target, site.strategy, record.live)
+    ground = Ground(config, site.target, site.strategy, record.live, _processes(site, config))
     if wish.strategy not in (None, site.strategy):
         raise UsageError(
             "strategy",
@@ -78,6 +78,13 @@ def prepare(site: Site, config: AppConfig, wish: Wish) -> Run:
     release = new_release_id(site.now(), wish.source.revision, site.home.releases())
     plan = plan_deploy(ground, release, source=wish.source, module=wish.module, verb=wish.verb)
     return Run(plan, config, site, record, wish.module, wish.by, source=wish.source)
+
+
+def _processes(site: Site, config: AppConfig) -> tuple[str, ...]:
+    """What is to run beside the app, or does."""
+    if site.background is None:
+        return ()
+    return tuple(dict.fromkeys([*config.processes, *(name for _, name in site.background.running())]))
 
 
 def _module(site: Site, release: str) -> str:

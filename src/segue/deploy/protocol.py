@@ -19,6 +19,7 @@ HANDOVER = "handover"
 _ARGS = {
     "rev": str, "path": str, "strategy": str, "to": str, "wait": bool, "dry_run": bool, "workers": int,
     "follow": bool, "lines": int,
+    "term": str, "rows": int, "columns": int,
 }  # fmt: skip
 _KINDS = {str: "text", bool: "true or false", int: "number"}
 

@@ -16,7 +16,7 @@ from segue.core.secrets import Secrets
 from segue.deploy.measure import Measurement
 from segue.deploy.plan import BLUE_GREEN, HANDOFF
 from segue.deploy.releases import Releases
-from segue.deploy.seams import Clock, Front, Processes, Tasks
+from segue.deploy.seams import Background, Clock, Front, Processes, Tasks
 from segue.disk.events import Event
 from segue.disk.home import Home
 from segue.run.generation import Generation
@@ -38,6 +38,7 @@ class Site:
         tasks: runs what a deploy runs beside the app's processes.
         target: its name.
         front: the proxy before the app; None where the app's own processes accept what users send.
+        background: the app's other processes; None where it has none.
     """
 
     home: Home
@@ -49,6 +50,7 @@ class Site:
     tasks: Tasks
     target: str = "local"
     front: Front | None = None
+    background: Background | None = None
 
     @property
     def strategy(self) -> str:
@@ -98,6 +100,7 @@ class Run:
         watched: what the watch saw.
         drained: streams and WebSockets that were closed in order when the old generation left.
         cut: requests that outlasted the drain.
+        uncommitted: the record before the commit.
         measurement: the probe, while it runs and after.
         can_be_cancelled: whether it can still be taken back by a wish.
         at_rest: whether, at its end, the machine matches the record, and the record could be written.
@@ -115,6 +118,7 @@ class Run:
     watched: dict[str, Any] | None = None
     drained: int = 0
     cut: int = 0
+    uncommitted: Record | None = None
     measurement: Measurement | None = None
     can_be_cancelled: bool = True
     at_rest: bool = True

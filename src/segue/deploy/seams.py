@@ -8,11 +8,14 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import IO, Protocol
 
+from segue.config.schema import Process as BackgroundProcess
 from segue.core.address import Address
 from segue.deploy.converge import Observed
 from segue.proof.verdict import Tally
 
 Started = AbstractAsyncContextManager[Process]
+# a generation, and the name of one of its processes beside those that serve
+Key = tuple[str, str]
 
 
 class Processes(Protocol):
@@ -86,6 +89,23 @@ class Front(Protocol):
         Raises:
             Failed: it does not answer as it should.
         """
+
+
+class Background(Protocol):
+    """The app's processes beside those that serve."""
+
+    def running(self) -> list[Key]:
+        """All that run, or are about to run again."""
+
+    async def start(self, key: Key, process: BackgroundProcess) -> None:
+        """Start `process` as `key`, and see that it stays up for its time.
+
+        Raises:
+            Failed: it does not. It is tried again and again until it is told to stop.
+        """
+
+    async def stop(self, key: Key) -> bool:
+        """Let it finish what it holds and leave; whether it did in its time, or was ended."""
 
 
 class Tasks(Protocol):

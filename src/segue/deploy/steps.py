@@ -15,6 +15,7 @@ from segue.core.ids import release_of
 from segue.core.record import Phase
 from segue.deploy import import_check
 from segue.deploy.apply import apply_record
+from segue.deploy.background import shift
 from segue.deploy.releases import State
 from segue.deploy.run import Run
 from segue.deploy.scale import carried_over
@@ -153,12 +154,40 @@ async def commit(run: Run) -> str:
     """The one write after which the candidate is the live generation."""
     old = run.record.live
     run.can_be_cancelled = False
+    run.uncommitted = run.record
     run.write(run.record.commit(standby=run.site.front is not None and run.config.standby > 0))
     run.site.releases.update(run.plan.release, state=State.GOOD, live_at=run.site.timestamp())
     if run.plan.verb == "rollback" and old is not None:
         run.site.releases.update(release_of(old), state=State.BAD)
     run.site.home.point_current(run.record)
     return ""
+
+
+async def processes(run: Run) -> str:
+    """Start the app's other processes; those before them finish what they hold, and leave.
+
+    Raises:
+        Failed: one that is required does not stay up; the commit is taken back.
+    """
+    try:
+        done = await shift(run.site, run.record, demanding=True)
+    except Failed:
+        _take_commit_back(run)
+        raise
+    for text in done.notes():
+        run.note(text)
+    return f"{len(done.started) - len(done.failed)} started"
+
+
+def _take_commit_back(run: Run) -> None:
+    """As if it had failed in the watch: converge leads back to what served before."""
+    if run.uncommitted is None:
+        raise RuntimeError("there was a commit")
+    run.site.releases.update(run.plan.release, state=State.READY)
+    if run.plan.verb == "rollback" and run.uncommitted.live is not None:
+        run.site.releases.update(release_of(run.uncommitted.live), state=State.GOOD)
+    run.write(run.uncommitted)
+    run.site.home.point_current(run.record)
 
 
 async def drain(run: Run) -> str:
@@ -202,6 +231,7 @@ STEPS: dict[str, StepFunction] = {
     "verify": verify,
     "watch": watch,
     "commit": commit,
+    "processes": processes,
     "drain": drain,
     "prune": prune,
 }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segue.core.durations import format_duration
 from segue.core.errors import Failed
 from segue.proof.ask import ask
+from segue.run.generation import EVIDENCE_LINES, tail
 
 if TYPE_CHECKING:
     from segue.deploy.run import Run
@@ -24,12 +28,44 @@ async def verify_candidate(run: Run) -> str:
     paths = (run.config.check, *run.config.smoke)
     for path in paths:
         _judge(run, path, await _ask(run, path))
-    return f"{len(paths)} answered by {run.plan.generation}"
+    for command in run.config.smoke_commands:
+        await _smoke(run, command)
+    commands = f", {len(run.config.smoke_commands)} commands ended well" if run.config.smoke_commands else ""
+    return f"{len(paths)} answered by {run.plan.generation}{commands}"
+
+
+async def _smoke(run: Run, command: tuple[str, ...]) -> None:
+    """Run `command` in the candidate's release, as the app's user.
+
+    Raises:
+        Failed: it ended with another status than 0, or never.
+    """
+    start, tasks = run.candidate.start(), run.site.tasks
+    env = {**start["environ"], "SEGUE_URL": _url(run, "")}
+    with tasks.folder() as folder, (folder / "log").open("wb") as output:
+        # env(1) looks the word up in the release's own PATH
+        argv = ("/usr/bin/env", "--", *command)
+        async with tasks.of_app(
+            *argv, cwd=Path(start["root"]), env=env, folder=folder, output=output
+        ) as process:
+            try:
+                async with asyncio.timeout(run.config.ready_timeout):
+                    status = f"ended with status {await process.wait()}"
+            except TimeoutError:
+                status = f"did not end within {format_duration(run.config.ready_timeout)}"
+        printed = tail(folder / "log", EVIDENCE_LINES)
+    if status != "ended with status 0":
+        evidence = f"{shlex.join(command)}\n{status}\n\n{printed or 'it printed nothing'}"
+        raise Failed(
+            "verify",
+            f"After the switch `{command[0]}` {status}.",
+            evidence=evidence,
+            hint="it was taken back",
+        )
 
 
 async def _ask(run: Run, path: str) -> Answer:
-    config, address = run.config, run.site.address
-    url = f"{config.check_scheme}://{config.check_host or address.host_header}{path}"
+    config, address, url = run.config, run.site.address, _url(run, path)
     try:
         async with asyncio.timeout(config.check_timeout):
             return await ask(url, str(address.reachable))
@@ -42,6 +78,10 @@ async def _ask(run: Run, path: str) -> Answer:
         ) from error
 
 
+def _url(run: Run, path: str) -> str:
+    return f"{run.config.check_scheme}://{run.config.check_host or run.site.address.host_header}{path}"
+
+
 def _judge(run: Run, path: str, answer: Answer) -> None:
     by = answer.generation or "nobody who says who they are"
     evidence = f"GET {path}\nHost: {run.config.check_host}\nanswer: {answer.status}, by {by}"
@@ -51,6 +91,13 @@ def _judge(run: Run, path: str, answer: Answer) -> None:
             f"After the switch {path} was not answered by {run.plan.generation}.",
             evidence=evidence,
             hint="it was taken back; does the front pass on the app's headers, and lead to the app?",
+        )
+    if answer.location == _url(run, path):
+        raise Failed(
+            "verify",
+            f"After the switch {path} led back to itself, for ever.",
+            evidence=f"{evidence}\nlocation: {answer.location}",
+            hint="does the app go by X-Forwarded-Proto? Flask: ProxyFix; Django: SECURE_PROXY_SSL_HEADER",
         )
     if answer.status > HIGHEST_GOOD:
         raise Failed(

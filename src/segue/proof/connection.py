@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _LARGEST_HEAD = 64 * 1024
 _LONGEST_ID = 100
+_LONGEST_LOCATION = 2000
 _START = b"HTTP/"
 
 
@@ -38,11 +39,12 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A full answer: its status, and who said they gave it (empty where nobody did)."""
+    """A full answer: its status, who said they gave it and where it leads (empty where nobody said)."""
 
     status: int
     release: str
     generation: str
+    location: str = ""
 
 
 class Connection:
@@ -141,9 +143,12 @@ class Connection:
 
 
 def _answer(response: h11.Response) -> Answer:
-    headers = {name: value.decode("latin-1")[:_LONGEST_ID] for name, value in response.headers}
+    headers = {name: value.decode("latin-1") for name, value in response.headers}
     return Answer(
-        response.status_code, headers.get(b"x-segue-release", ""), headers.get(b"x-segue-generation", "")
+        response.status_code,
+        headers.get(b"x-segue-release", "")[:_LONGEST_ID],
+        headers.get(b"x-segue-generation", "")[:_LONGEST_ID],
+        headers.get(b"location", "")[:_LONGEST_LOCATION],
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segue.config.schema import Process
 from segue.core.errors import Stranded
 from segue.disk.atomic import read_if_whole, read_json, write_json
 from segue.disk.forms import MAYBE_TEXT, Form
@@ -91,6 +92,18 @@ class Generation:
         if document is None:
             raise _damaged(self.folder / "start.json", "it is not there")
         return document
+
+    def processes(self) -> dict[str, Process]:
+        """What it runs beside the processes that serve, by name.
+
+        Raises:
+            Stranded: nobody knows.
+        """
+        found = self.start().get("processes", {})
+        try:
+            return {name: Process.model_validate(words) for name, words in found.items()}
+        except ValueError as error:
+            raise _damaged(self.folder / "start.json", str(error)) from error
 
     def gated(self) -> bool:
         """Whether its server runs behind the gate; else it is known by its answers alone."""

@@ -63,6 +63,7 @@ def start_document(
         "linger": config.linger,
         "drain_timeout": config.drain_timeout,
         "standby": config.standby,
+        "processes": {name: process.model_dump(mode="json") for name, process in config.processes.items()},
     }
 
 

@@ -46,6 +46,8 @@ def main() -> None:
     environ = {**os.environ, **start["environ"]}  # type: ignore[dict-item] # the keeper wrote it
     for name in ("NOTIFY_SOCKET", "PWD", "OLDPWD"):
         environ.pop(name, None)
+    # nobody but the front before it reaches its socket, so what the front says of a client is true
+    environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     # Gunicorn would put it above the gate; the gate reads it, and overrules in it what segue owns
     if "GUNICORN_CMD_ARGS" in environ:
         environ["SEGUE_GUNICORN_CMD_ARGS"] = environ.pop("GUNICORN_CMD_ARGS")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from segue.core.record import Phase, Record
 from segue.deploy.apply import apply_record
+from segue.deploy.background import shift
 from segue.deploy.recovered import write_interrupted_receipt
 from segue.deploy.run import Site
 from segue.disk.lock import hold
@@ -32,6 +33,8 @@ async def settle(site: Site, *, stand_down: bool = False) -> tuple[Record, tuple
     found = site.home.read_record()
     settled = found.settle().stand_down() if stand_down else found.settle()
     actions = await apply_record(settled, site.processes, site.front)
+    for text in (await shift(site, settled)).notes():
+        site.say({"at": site.timestamp(), "deploy": settled.live, "event": "note", "text": text})
     if found.phase is not Phase.REST:
         write_interrupted_receipt(site, found)
     site.home.point_current(settled)

@@ -65,7 +65,7 @@ def _answer(stdin: IO[bytes]) -> Answer:
     installed = read_installed(layout)
     request = _asked_by(request, installed)
     if request.verb in PRINTS:
-        return printed(layout, installed, request, _say)
+        return printed(layout, installed, request, _say, stdin)
     if request.verb in LOOKS:
         return look(layout, installed, request), 0
     if request.args.get("dry_run"):

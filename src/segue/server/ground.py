@@ -9,6 +9,7 @@ from segue.deploy.run import Say, Site
 from segue.server.home import home_of
 from segue.server.installed import Installed
 from segue.server.layout import Layout
+from segue.server.process_units import ProcessUnits
 from segue.server.services import Services
 from segue.server.signpost import Signpost
 from segue.server.tasks import ConfinedTasks
@@ -30,6 +31,7 @@ def site_of(layout: Layout, installed: Installed, config: AppConfig, unit: str, 
         tasks=ConfinedTasks(layout, installed, unit),
         target=installed.target,
         front=Signpost(layout, config),
+        background=ProcessUnits(home, installed),
     )
 
 

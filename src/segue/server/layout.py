@@ -12,8 +12,10 @@ from segue.core.errors import Refused, UsageError
 from segue.core.ids import is_generation_id, is_release_id
 
 _APP = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
+_PROCESS = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
 _REQUEST = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _DEPLOYS = "-deploy"
+_PROCESSES = "-process"
 _LONGEST_SOCKET_PATH = 107  # bytes; the kernel's limit, less the zero at the end
 
 
@@ -25,8 +27,8 @@ def check_app_name(app: str) -> None:
     """
     if _APP.fullmatch(app) is None:
         reason = "on a server it is 1 to 31 small letters, digits and dashes, and begins with a letter"
-    elif app.endswith(_DEPLOYS):
-        reason = f"it ends in {_DEPLOYS!r}, as the unit does that deploys another app"
+    elif app.endswith((_DEPLOYS, _PROCESSES)):
+        reason = f"it ends in {_DEPLOYS!r} or {_PROCESSES!r}, as units of another app do"
     else:
         return
     raise UsageError(
@@ -277,6 +279,21 @@ class Layout:
         return f"segue-{self.app}{_DEPLOYS}@{_checked(request, is_request_id)}.service"
 
     @property
+    def process_units(self) -> str:
+        """A pattern for the units of all processes beside those that serve."""
+        return f"segue-{self.app}{_PROCESSES}@*.service"
+
+    def process_unit(self, generation: str, name: str) -> str:
+        """The unit of the process `name` of `generation`."""
+        instance = f"{_checked(generation, is_generation_id)}:{_checked(name, is_process_name)}"
+        return self.process_units.replace("*", instance)
+
+    def process_of(self, unit: str) -> tuple[str, str]:
+        """The generation and the name of the process whose unit is `unit`."""
+        generation, _, name = unit.partition("@")[2].removesuffix(".service").partition(":")
+        return generation, name
+
+    @property
     def tmpfiles(self) -> Path:
         """What makes `front` at boot."""
         return self.root / "etc/tmpfiles.d" / f"segue-{self.app}.conf"
@@ -300,6 +317,11 @@ class Layout:
 def is_request_id(text: str) -> bool:
     """Whether `text` has the form of a request's id."""
     return _REQUEST.fullmatch(text) is not None
+
+
+def is_process_name(text: str) -> bool:
+    """Whether `text` has the form of a process's name."""
+    return _PROCESS.fullmatch(text) is not None
 
 
 def _checked(name: str, is_one: Callable[[str], bool]) -> str:

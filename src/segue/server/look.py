@@ -9,6 +9,7 @@ from segue.server import systemd
 from segue.server.home import home_of
 from segue.server.installed import Installed
 from segue.server.layout import Layout
+from segue.server.process_units import ProcessUnits
 from segue.server.request import Request
 
 
@@ -31,4 +32,4 @@ def look(layout: Layout, installed: Installed, request: Request) -> dict[str, An
             unit = layout.keeper_unit
             keeper = {"unit": unit, "state": systemd.states([unit])[unit]}
             told = {"app": installed.app, "target": installed.target, "keeper": keeper}
-            return {**told, **on_disk.roles(home)}
+            return {**told, **on_disk.roles(home), "processes": ProcessUnits(home, installed).look()}

@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from segue.core.errors import Refused
 from segue.server.folders import lay_open
@@ -19,32 +19,36 @@ from segue.server.layout import Layout
 from segue.server.request import Request
 from segue.server.services import Services
 from segue.server.tasks import confined, unit_of
+from segue.server.terminal import on_terminal
 
 Answer = tuple[dict[str, Any], int]
 Say = Callable[[dict[str, Any]], None]
 
 
-def printed(layout: Layout, installed: Installed, request: Request, say: Say) -> Answer:
+def printed(layout: Layout, installed: Installed, request: Request, say: Say, stdin: IO[bytes]) -> Answer:
     """Do what `request` asks for, one of `request.PRINTS`, and `say` every line of it.
+
+    What is typed at the asker's terminal, where it has one, comes by `stdin`.
 
     Raises:
         Refused: nothing is live.
     """
     if request.verb == "logs":
         return _logs(layout, request, say)
-    return _run(layout, installed, request, say)
+    return _run(layout, installed, request, say, stdin)
 
 
 def _logs(layout: Layout, request: Request, say: Say) -> Answer:
     lines = max(0, int(request.args.get("lines") or 0))
     follow = ("--follow",) if request.args.get("follow") else ()
-    unit = layout.service_template.replace("@", "@*")
-    argv = ("journalctl", f"--unit={unit}", "--output=short-iso", "--quiet", f"--lines={lines}", *follow)
+    units = (layout.service_template.replace("@", "@*"), layout.process_units)
+    which = (f"--unit={unit}" for unit in units)
+    argv = ("journalctl", *which, "--output=short-iso", "--quiet", f"--lines={lines}", *follow)
     _pass_on(argv, say)
     return {"ok": True}, 0
 
 
-def _run(layout: Layout, installed: Installed, request: Request, say: Say) -> Answer:
+def _run(layout: Layout, installed: Installed, request: Request, say: Say, stdin: IO[bytes]) -> Answer:
     home = home_of(layout)
     live = home.read_record().live
     if live is None:
@@ -56,8 +60,14 @@ def _run(layout: Layout, installed: Installed, request: Request, say: Say) -> An
         lay_open(folder, installed.user)
         # env(1) looks the word up in the release's own PATH, where systemd would look in its own
         command = ("/usr/bin/env", "--", *request.command)
-        argv = confined(layout, installed, folder, command, cwd=Path(start["root"]), env=start["environ"])
-        status = _pass_on(argv, say, lambda: _stop(unit_of(folder)))
+        seated, end = "term" in request.args, lambda: _stop(unit_of(folder))
+        argv = confined(
+            *(layout, installed, folder, command),
+            cwd=Path(start["root"]),
+            env=start["environ"],
+            carrier="--pty" if seated else "--pipe",
+        )
+        status = on_terminal(argv, say, stdin, request.args, end) if seated else _pass_on(argv, say, end)
     return {"ok": status == 0, "generation": live, "status": status}, 0
 
 

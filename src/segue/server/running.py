@@ -42,7 +42,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Ended:
-    """Nothing of the app's runs: no deploy, no keeper, no generation and no socket."""
+    """Nothing of the app's runs: no deploy, no keeper, no generation, no socket and no other process."""
 
     layout: Layout
 
@@ -68,7 +68,8 @@ class Ended:
     def _names(self) -> tuple[str, ...]:
         templates = (self.layout.service_template, self.layout.socket_template)
         generations = (name.replace("@", "@*") for name in templates)
-        return (self.layout.deploy_template.replace("@", "@*"), self.layout.keeper_unit, *generations)
+        deploys = self.layout.deploy_template.replace("@", "@*")
+        return (deploys, self.layout.keeper_unit, *generations, self.layout.process_units)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ def task_confinement(layout: Layout, installed: Installed, folder: Path) -> list
     return _confined(layout, installed, folder)
 
 
+def process_confinement(layout: Layout, installed: Installed) -> list[Directive]:
+    """The same for a process of the app's beside those that serve."""
+    return _confined(layout, installed)
+
+
 def _confined(layout: Layout, installed: Installed, *own: str | Path) -> list[Directive]:
     identity = [
         ("User", installed.user),

@@ -8,9 +8,10 @@ import os
 import signal
 import subprocess
 
-from segue.server.home import home_of
-from segue.server.installed import read_installed
+from segue.server.home import ServerHome, home_of
+from segue.server.installed import Installed, read_installed
 from segue.server.layout import Layout
+from segue.server.process_units import ProcessUnits
 from segue.server.services import Services
 
 COMING_BACK = ("restart", "start", "try-restart")
@@ -28,12 +29,15 @@ def stop_all(layout: Layout) -> None:
     # else it would see the generations go, and call that a failure
     with contextlib.suppress(ProcessLookupError, KeyError):
         os.kill(int(os.environ["MAINPID"]), signal.SIGTERM)
-    services = Services(home_of(layout), read_installed(layout))
-    asyncio.run(_drain_all(services))
+    asyncio.run(_drain_all(home_of(layout), read_installed(layout)))
 
 
-async def _drain_all(services: Services) -> None:
-    await asyncio.gather(*(services.drain(name) for name in services.observe()))
+async def _drain_all(home: ServerHome, installed: Installed) -> None:
+    services, background = Services(home, installed), ProcessUnits(home, installed)
+    await asyncio.gather(
+        *(services.drain(name) for name in services.observe()),
+        *(background.stop(key) for key in background.running()),
+    )
 
 
 def _machine_stops() -> bool:

@@ -39,6 +39,17 @@ def show(unit: str, *names: str) -> dict[str, str]:
     return properties(_show(",".join(names), unit))
 
 
+def alive(pattern: str) -> list[str]:
+    """The units whose names fit `pattern` and that run, begin to, or end.
+
+    Raises:
+        Failed: systemd does not answer.
+    """
+    listed = _asked("list-units", "--all", "--plain", "--no-legend", "--full", pattern)
+    states = (line.split()[:3] for line in listed.splitlines())
+    return [unit for unit, _, state in states if state in (*ACTIVE, LEAVING)]
+
+
 def properties(text: str) -> dict[str, str]:
     """What lines of ``KEY=VALUE`` say; systemctl has an order of its own."""
     pairs = (line.partition("=") for line in text.splitlines())
@@ -46,7 +57,11 @@ def properties(text: str) -> dict[str, str]:
 
 
 def _show(names: str, *units: str) -> str:
-    argv = ("systemctl", "show", "--property", names, "--", *units)
+    return _asked("show", "--property", names, "--", *units)
+
+
+def _asked(*words: str) -> str:
+    argv = ("systemctl", *words)
     found = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if found.returncode != 0:
         raise Failed("systemd", "systemd does not answer.", evidence=found.stderr.strip())
@@ -59,10 +74,21 @@ async def systemctl(*words: str, check: bool = True) -> None:
     Raises:
         Failed: it could not.
     """
-    process = await asyncio.create_subprocess_exec(
-        "systemctl", *words, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
-    )
+    await _told("systemctl", *words, what=f"{words[0]} {words[-1]}", check=check)
+
+
+async def run(unit: str, *words: str) -> None:
+    """Have systemd run, as `unit`, what `words` of ``systemd-run`` say.
+
+    Raises:
+        Failed: it could not.
+    """
+    await _told("systemd-run", "--quiet", "--service-type=exec", f"--unit={unit}", *words, what=f"run {unit}")
+
+
+async def _told(*argv: str, what: str, check: bool = True) -> None:
+    process = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
     output, _ = await process.communicate()
     if check and process.returncode != 0:
         evidence = output.decode(errors="replace").strip()
-        raise Failed("systemd", f"systemd could not {words[0]} {words[-1]}.", evidence=evidence)
+        raise Failed("systemd", f"systemd could not {what}.", evidence=evidence)

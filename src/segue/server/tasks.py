@@ -75,6 +75,7 @@ def confined(
     cwd: Path,
     env: Mapping[str, str],
     ends_with: str = "",
+    carrier: str = "--pipe",
 ) -> tuple[str, ...]:
     """The command that runs `argv` as the app's user, in its sandbox, with `folder` to write to.
 
@@ -86,9 +87,10 @@ def confined(
         cwd: where it runs.
         env: what its environment has beyond the app's own file; no secrets, for arguments can be seen.
         ends_with: the unit whose end is its end.
+        carrier: what it has for standard input and output: ours by ``--pipe``, a terminal by ``--pty``.
     """
     return (
-        "systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec",
+        "systemd-run", "--quiet", "--wait", carrier, "--collect", "--service-type=exec",
         # systemd would take the whole command for a description, and log it
         f"--unit={unit_of(folder)}", f"--description=a task of {layout.app}",
         f"--property=WorkingDirectory={cwd}",

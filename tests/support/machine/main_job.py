@@ -27,18 +27,16 @@ SEGUE = "/opt/segue/bin/segue"
 STATE = f"/var/lib/segue/{NAME}"
 LOG, ERRORS = (f"/var/log/nginx/segue-{NAME}.{kind}.log" for kind in ("access", "error"))
 RATE, SLOW_RATE = 50, 1.5
-LONGEST = 3
+LONGEST = 3  # seconds that a slow answer takes
 IMPORT_SECONDS = 1.0
 TIMES = {
     "standby": "2s",
-    "drain_timeout": f"{LONGEST + 2}s",
     "linger": "1s",
     "ready_timeout": "60s",
     "keep": 2,
 }
 CLIENT_LEFT, SERVER_ERROR = 499, 500
 SLOW_SHOTS = (
-    Shot(path=f"/slow?seconds={LONGEST}"),
     Shot(path="/stream?seconds=2"),
     Shot(method="POST", path="/upload", body=(b"x" * 10_000,) * 5, pause=0.4),
 )
@@ -72,7 +70,7 @@ _GUNICORN = [
     "unix:{socket}",
     "--workers=2",
     "--threads=16",
-    "--graceful-timeout=10",
+    "--graceful-timeout=20",
     "wsgi:app",
 ]
 _UVICORN = ["uvicorn", "--uds", "{socket}", "--workers=2", "--no-access-log", "wsgi:app"]
@@ -92,17 +90,18 @@ WAYS = {
 
 @dataclass
 class Shop:
-    """The sample app, deployed to a host."""
+    """The sample app, deployed to a host; `longest` is how many seconds its slowest answer takes."""
 
     host: Host
     way: Served
+    longest: int = LONGEST
 
     def commit(self, version: str, **behaviour: Any) -> None:
         """Commit the app's next version."""
         self.host.make_app(
             version=version,
             interface=self.way.interface,
-            settings={**TIMES, **self.way.settings},
+            settings={**TIMES, "drain_timeout": f"{self.longest + 2}s", **self.way.settings},
             files=self.way.files,
             **behaviour,
         )
@@ -144,9 +143,9 @@ class Shop:
         return self.active() == [f"segue-{NAME}@{live}.{kind}" for kind in kinds]
 
 
-def set_up(host: Host, way: Served) -> Shop:
+def set_up(host: Host, way: Served, longest: int = LONGEST) -> Shop:
     """A host with the app's first release."""
-    shop = Shop(host, way)
+    shop = Shop(host, way, longest)
     shop.commit("v1")
     host.run(SEGUE, "setup", "production", "--yes", cwd=CHECKOUT, timeout=240)
     shop.ask("deploy", "production")
@@ -169,7 +168,8 @@ def users(shop: Shop, *, streams: bool = True) -> Iterator[Load]:
         traffic, f"http://{DOMAIN}/", connect=f"{shop.host.address}:80", way=shop.host.way
     )
     with contextlib.ExitStack() as stack:
-        slow = stack.enter_context(loaded(rate=SLOW_RATE, keep_alive=0.0, shots=SLOW_SHOTS))
+        slowest = Shot(path=f"/slow?seconds={shop.longest}")
+        slow = stack.enter_context(loaded(rate=SLOW_RATE, keep_alive=0.0, shots=(slowest, *SLOW_SHOTS)))
         quick = stack.enter_context(loaded(rate=RATE, shots=QUICK_SHOTS))
         followed = None
         if shop.way.gated and streams:
@@ -232,9 +232,9 @@ def demand_orders_stored_once(shop: Shop, quick: Traffic) -> None:
     assert passed["201"] == len(orders)
 
 
-def main_job(host: Host, way: str, *, deploys: int) -> dict[str, int]:
+def main_job(host: Host, way: str, *, deploys: int, longest: int = LONGEST) -> dict[str, int]:
     """The whole job, and all of its witnesses; the numbers, for people."""
-    shop = set_up(host, WAYS[way])
+    shop = set_up(host, WAYS[way], longest)
     with users(shop) as load:
         carry_out(shop, deploys)
     until(shop.is_alone, 60, "the end of all but the live generation")

@@ -42,7 +42,7 @@ class Served:
         """Put the app's next version into the deploy user's checkout; `added` ends its wsgi.py."""
         files = dict(behaviour.pop("files", {}))
         if added:
-            files["wsgi.py"] = f"{SOURCES['wsgi'].read_text()}\n{added}\n"
+            files["wsgi.py"] = f"{SOURCES[behaviour.get('interface', 'wsgi')].read_text()}\n{added}\n"
         self.host.run("rm", "-f", f"{CHECKOUT}/gunicorn.conf.py")
         self.host.make_app(version=version, files=files, **behaviour)
 

@@ -31,7 +31,7 @@ def packed(
     """A tar archive of the project.
 
     Args:
-        settings: Of `[app]`, over its name, its check and short times.
+        settings: Of `[app]`, over its name, its check and short times; `processes` is a table of its own.
         target: Of `[targets.production]`, over its domain.
         files: More files, by their path in the project.
         interface: What kind of app it is.
@@ -58,7 +58,12 @@ def _write(folder: Path, files: dict[str, str]) -> None:
 
 def _config(settings: dict[str, Any], target: dict[str, Any]) -> str:
     app = {"name": NAME, "module": "wsgi:app", "check": "/healthz", **QUICK, **settings}
-    return f"[app]\n{_lines(app)}\n[targets.production]\n{_lines({'domain': DOMAIN, **target})}"
+    tables = {
+        "processes": app.pop("processes", {}),
+        "app": app,
+        "targets.production": {"domain": DOMAIN, **target},
+    }
+    return "\n".join(f"[{name}]\n{_lines(table)}" for name, table in tables.items())
 
 
 def _lines(table: dict[str, Any]) -> str:

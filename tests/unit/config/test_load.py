@@ -68,9 +68,14 @@ probe_rate = 1000
 wrap = false
 standby = "5m"
 smoke = ["/cart", "/api/v1/items?page=1"]
+smoke_commands = ["flask smoke", ["python", "smoke.py", "a b"]]
 keep = 1
 auto_rollback = false
 shared = ["media", "var/uploads"]
+
+[processes]
+worker = "celery -A 'the shop' worker"
+beat = { command = ["celery", "beat"], drain_timeout = "2m", steady = "0s", single = true, required = true }
 """)
     assert load_config(project, {}).model_dump(mode="json") == {
         "name": "store",
@@ -99,9 +104,26 @@ shared = ["media", "var/uploads"]
         "wrap": False,
         "standby": "300s",
         "smoke": ["/cart", "/api/v1/items?page=1"],
+        "smoke_commands": [["flask", "smoke"], ["python", "smoke.py", "a b"]],
         "keep": 1,
         "auto_rollback": False,
         "shared": ["media", "var/uploads"],
+        "processes": {
+            "worker": {
+                "command": ["celery", "-A", "the shop", "worker"],
+                "drain_timeout": "60s",
+                "steady": "5s",
+                "single": False,
+                "required": False,
+            },
+            "beat": {
+                "command": ["celery", "beat"],
+                "drain_timeout": "120s",
+                "steady": "0s",
+                "single": True,
+                "required": True,
+            },
+        },
     }
 
 

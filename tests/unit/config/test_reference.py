@@ -7,7 +7,7 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from segue.config.reference import PAGE_FILE, SCHEMA_FILE, json_schema, reference_page
-from segue.config.schema import AppConfig, ConfigFile, Target
+from segue.config.schema import App, ConfigFile, Process, Target
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,10 +28,10 @@ def test_the_schema_is_a_schema() -> None:
 
 def test_the_page_names_every_key_with_its_meaning() -> None:
     page = reference_page()
-    for key, field in (AppConfig.model_fields | Target.model_fields).items():
+    for key, field in (App.model_fields | Target.model_fields | Process.model_fields).items():
         assert f"| `{key}` |" in page
         assert field.description
-        assert field.description in page
+        assert " ".join(field.description.split()) in page
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,7 @@ def test_the_page_names_every_key_with_its_meaning() -> None:
         "[app]",
         '[app]\nname = "shop"\nmodule = "shop:create_app()"\nbind = "unix:/run/shop.sock"\nwatch = "250ms"\n',
         '[app]\nworkers = 4\n[targets.production]\nhost = "deploy@web1"\nworkers = 8\n',
+        '[processes]\nworker = "celery worker"\nbeat = ["x"]\nother = { command = "x", single = true }\n',
         reference_page().partition("```toml\n")[2].partition("```")[0],
     ],
 )
@@ -65,6 +66,8 @@ def _named(document: dict[str, Any]) -> dict[str, Any]:
         '[app]\nserver = "apache"',
         '[app]\nmodule = "wsgi"',
         '[targets.web]\nname = "x"',
+        '[processes]\nworker = ""',
+        '[processes]\nworker = { command = "x", wait = "5s" }',
         "[targets.web]\nwokers = 4",
     ],
 )
@@ -83,5 +86,5 @@ def test_every_default_and_example_fits_its_own_schema() -> None:
 
 def test_a_target_repeats_no_default_of_the_app() -> None:
     schema = json_schema()["$defs"]
-    app, target = schema["AppConfig"]["properties"], schema["Target"]["properties"]
+    app, target = schema["App"]["properties"], schema["Target"]["properties"]
     assert not [key for key in target if key in app and "default" in target[key]]

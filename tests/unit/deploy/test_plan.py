@@ -19,12 +19,12 @@ RELEASE = "20261121T013455-8c1f2e9"
 LIVE = "20261120T000000-0000000.1"
 
 
-def ground(live: str | None, strategy: str = HANDOFF) -> Ground:
-    return Ground(CONFIG, "local", strategy, live)
+def ground(live: str | None, strategy: str = HANDOFF, processes: tuple[str, ...] = ()) -> Ground:
+    return Ground(CONFIG, "local", strategy, live, processes)
 
 
-def deploy(live: str | None, strategy: str = HANDOFF) -> Plan:
-    return plan_deploy(ground(live, strategy), RELEASE, source=SOURCE, module="wsgi:app")
+def deploy(live: str | None, strategy: str = HANDOFF, processes: tuple[str, ...] = ()) -> Plan:
+    return plan_deploy(ground(live, strategy, processes), RELEASE, source=SOURCE, module="wsgi:app")
 
 
 def names(plan: Plan) -> list[str]:
@@ -35,7 +35,9 @@ def test_a_deploy_goes_through_all_phases() -> None:
     wanted = ["build", "import", "boot", "ready", "switch", "watch", "commit", "drain", "prune"]
     assert names(deploy(LIVE)) == wanted
     wanted.insert(5, "verify")
-    assert names(deploy(LIVE, BLUE_GREEN)) == wanted == list(STEPS)
+    assert names(deploy(LIVE, BLUE_GREEN)) == wanted
+    wanted.insert(8, "processes")
+    assert names(deploy(LIVE, BLUE_GREEN, processes=("worker",))) == wanted == list(STEPS)
 
 
 def test_a_rollback_to_what_is_warm_boots_nothing() -> None:

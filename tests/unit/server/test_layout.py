@@ -65,9 +65,16 @@ def test_a_hostile_app_name_is_refused_with_the_reason(app: str) -> None:
     assert "begins with a letter" in caught.value.evidence
 
 
-def test_no_app_is_called_as_the_deploys_of_another() -> None:
+def test_processes_have_units_of_their_own() -> None:
+    unit = Layout("shop").process_unit(GENERATION, "worker")
+    assert unit == f"segue-shop-process@{GENERATION}:worker.service"
+    assert Layout("shop").process_of(unit) == (GENERATION, "worker")
+
+
+@pytest.mark.parametrize("app", ["shop-deploy", "shop-process"])
+def test_no_app_is_called_as_the_units_of_another(app: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Layout("shop-deploy")
+        Layout(app)
     assert "another app" in caught.value.evidence
     assert Layout("deploy").keeper_unit == "segue-deploy.service"
 

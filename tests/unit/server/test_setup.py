@@ -190,7 +190,7 @@ def test_a_removal_takes_all_away_but_data_and_environment(server: Picture) -> N
     assert [os.path.basename(kept) for kept in plan.kept] == ["shared", "shop.env", "user shop"]
     assert plan_removal(server, server.layout()).changes == []
     stopped = [argv for argv in server.ran if argv[:2] == ("systemctl", "stop")]
-    assert stopped[1][2:] == ("segue-shop@*.service", "segue-shop@*.socket")
+    assert stopped[1][2:] == ("segue-shop@*.service", "segue-shop@*.socket", "segue-shop-process@*.service")
 
 
 def test_after_a_removal_the_app_can_come_back(server: Picture) -> None:
