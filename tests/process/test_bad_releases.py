@@ -144,7 +144,8 @@ IMPORTS = [
     ),
     Bad(
         "forged_result", code(FORGED), "import",
-        "wsgi:app ended the interpreter that imported it, with status 0.", ("it printed nothing",), "os._exit()",
+        "wsgi:app ended the interpreter that imported it, with status 0.", ("it printed nothing",),
+        "os._exit()",
     ),
     Bad(
         "killed", code("os.kill(os.getpid(), 9)"), "import",
