@@ -27,6 +27,8 @@ from segue.run.start import start_document
 
 MOST_GENERATIONS = 3
 POLL = 0.1
+# the word to a generation that no new request comes to, and that may be needed again
+ASIDE = "aside"
 
 
 async def build(run: Run) -> str:
@@ -133,6 +135,7 @@ async def ready(run: Run) -> str:
 
 async def switch(run: Run) -> str:
     """Let the candidate accept, be the live one up or not: its being down may be what this deploy mends."""
+    run.candidate.take_back(ASIDE)
     run.site.processes.go(run.plan.generation)
     if run.site.front is not None:
         await run.site.front.healthy(run.plan.generation)
@@ -205,10 +208,11 @@ async def drain(run: Run) -> str:
 
 
 async def _stand_by(run: Run) -> None:
-    """Keep the old generation warm, where nobody holds on to it."""
+    """Keep the old generation warm, once nobody holds on to it: its endless streams are closed in order."""
     old = run.record.standby
     if old is None or run.site.front is None:
         return
+    run.site.generation(old).tell(ASIDE)
     if not await run.site.front.deserted(old, run.config.drain_timeout):
         run.note(f"{old} holds connections still, and leaves instead of being kept warm")
         run.write(run.record.stand_down())

@@ -201,12 +201,16 @@ class Generation:
         return (self.folder / "no").exists() or (self.folder / "leaving").exists()
 
     def tell(self, word: str) -> None:
-        """Leave one of the words ``go``, ``no``, ``leaving`` in its folder.
+        """Leave one of the words ``go``, ``no``, ``aside``, ``leaving`` in its folder.
 
         Whatever has that name already stays: root must not write where a link of the app's leads to.
         """
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self.folder / word, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+
+    def take_back(self, word: str) -> None:
+        """Take back what was told by `tell`."""
+        (self.folder / word).unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Take back what was said of an earlier master, before a new one starts; `go` stays.

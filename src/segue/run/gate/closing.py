@@ -1,4 +1,4 @@
-"""When a worker that leaves closes what would never end by itself."""
+"""When a worker that leaves, or stands aside, closes what would never end by itself."""
 
 from __future__ import annotations
 

@@ -52,7 +52,9 @@ def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
         gunicorn_gevent.linger(worker)
     hold(lambda: _ask(worker, alive), pausing(worker.ppid, alive), turn)
     if files.start()["wrap"]:
-        worker.wsgi = wsgi.wrap(worker.wsgi, wsgi.Streams(lambda: not worker.alive, counted))
+        worker.wsgi = wsgi.wrap(
+            worker.wsgi, wsgi.Streams(lambda: not worker.alive or files.there("aside"), counted)
+        )
 
 
 def _ask(worker: Any, alive: Any) -> Answer:

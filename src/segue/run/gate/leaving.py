@@ -18,6 +18,8 @@ from .closing import closing_times
 
 # how long an app has to see for itself that its stream was closed, before it is cancelled
 GRACE = 0.3
+# while something endless is open: how soon a worker sees that it stands aside
+LOOK_INTERVAL = 0.5
 
 
 async def stop_accepting(servers: Sequence[Any]) -> None:
@@ -92,17 +94,30 @@ class Leaving:
         self._servers = servers
         self._stop = stop
         self._open: dict[Stream, None] = {}
+        self._looking: asyncio.Future[None] | None = None
 
     def opened(self, task: asyncio.Task[Any] | None, last_word: Callable[[], Awaitable[None]]) -> Stream:
         """A stream of the app that runs in `task`."""
         stream = Stream(task, last_word)
         self._open[stream] = None
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._stand_aside_if_told())
         return stream
+
+    async def _stand_aside_if_told(self) -> None:
+        """Close what is open in order, where this generation gets no new requests but may be needed again."""
+        while self._open and not self.begun:
+            if files.there("aside"):
+                await self._close_streams(time.monotonic(), hurried=False)
+            await asyncio.sleep(LOOK_INTERVAL)
 
     def closed(self, stream: Stream) -> None:
         """`stream` has ended."""
         stream.ended.set()
         self._open.pop(stream, None)
+        if not self._open and self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
 
     def begin(self, *, hurried: bool = False) -> None:
         """Leave, in the running loop; `hurried` where others wait for this worker to make room."""
@@ -115,18 +130,21 @@ class Leaving:
         signal.signal(signal.SIGTERM, lambda _number, _frame: loop.call_soon_threadsafe(self.begin))
 
     async def _leave(self, *, hurried: bool) -> None:
-        began, closed = time.monotonic(), set[Stream]()
+        began = time.monotonic()
         try:
             await stop_accepting(await self._listening())
             await asyncio.sleep(files.start()["linger"])
-            # each of them once: one that an app does not let go of must not keep the rest
-            while streams := [stream for stream in self._open if stream not in closed]:
-                ends = [began] * len(streams) if hurried else closing_times(began, len(streams))
-                closing = (stream.close_at(end) for stream, end in zip(streams, ends, strict=True))
-                await asyncio.gather(*closing)
-                closed.update(streams)
+            await self._close_streams(began, hurried=hurried)
         finally:
             self._stop()
+
+    async def _close_streams(self, began: float, *, hurried: bool) -> None:
+        """Close each of them once: one that an app does not let go of must not keep the rest."""
+        closed = set[Stream]()
+        while streams := [stream for stream in self._open if stream not in closed]:
+            ends = [began] * len(streams) if hurried else closing_times(began, len(streams))
+            await asyncio.gather(*(stream.close_at(end) for stream, end in zip(streams, ends, strict=True)))
+            closed.update(streams)
 
     async def _listening(self) -> list[Any]:
         """The servers; a worker that was let go a moment ago may not listen yet."""

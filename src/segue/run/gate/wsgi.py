@@ -69,7 +69,7 @@ class Streams:
     """The streams of server-sent events that one worker has open.
 
     Args:
-        leaving: whether the worker is leaving.
+        leaving: whether the worker is leaving, or stands aside: nobody new comes to it.
         counters: where those are counted that it closes.
     """
 
@@ -91,7 +91,7 @@ class Streams:
             self._ends.pop(stream, None)
 
     def is_over(self, stream: Stream) -> bool:
-        """Whether `stream` is to end now, because its worker leaves."""
+        """Whether `stream` is to end now, because its worker leaves or stands aside."""
         if not self._leaving():
             return False
         with self._lock:
