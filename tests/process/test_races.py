@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +20,10 @@ from tests.support.leaving import (
 )
 from tests.support.plain import plain_gunicorn
 from tests.support.race import demand_every_answer, race, wait_limit
-from tests.support.site import configure, serving
+from tests.support.site import Site, configure, serving, until
 from tests.support.table import SERVERS
+
+from segue.disk.processes import ProcessId
 
 servers = pytest.mark.parametrize("server", SERVERS)
 plain_servers = pytest.mark.parametrize("server", PLAIN)
@@ -45,6 +51,44 @@ def test_new_workers_answer_what_the_old_ones_left_in_the_queue(tmp_path: Path) 
         results = through(site, "deploy", ("idle", "idle", "half"))
         by_old = [result for result in results if result.generation == old]
         assert len(by_old) < len(results)
+
+
+# Uvicorn's don't look for their master: they serve on until somebody tells them
+@pytest.mark.parametrize("server", ["gthread", "gevent", "asgi"])
+def test_workers_whose_master_was_killed_leave_gently(tmp_path: Path, server: str) -> None:
+    """Whoever uses one connection all the time is told to open another: else it would be cut at the end."""
+    folder = made(tmp_path / "project", server)
+    configure(folder, linger="5s", **SERVERS[server].race)
+    with serving(folder) as site:
+        master = site.live().master()
+        assert master is not None
+        with contextlib.closing(http.client.HTTPConnection(site.url.removeprefix("http://"))) as connection:
+
+            def told_to_leave() -> bool:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                assert (answer.status, answer.read()) == (200, b"v1")
+                return answer.headers["Connection"] == "close"
+
+            assert not told_to_leave()
+            sock = connection.sock
+            with asleep(site):
+                master.signal(signal.SIGKILL)
+                until(told_to_leave, 20, "the word to leave")
+            assert connection.sock in (None, sock), "the connection was cut, and another one opened"
+
+
+@contextlib.contextmanager
+def asleep(site: Site) -> Iterator[None]:
+    """The keeper, which would tell orphans to leave, hears of nothing within the block."""
+    keeper = site.home.read_keeper()
+    assert keeper is not None
+    controller = ProcessId(keeper["pid"], keeper["started"])
+    controller.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        controller.signal(signal.SIGCONT)
 
 
 @plain_servers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import weakref
@@ -39,7 +40,24 @@ def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
         gated.left, worker.max_requests = worker.max_requests % sys.maxsize, sys.maxsize
     loop.remove_signal_handler(signal.SIGTERM)
     gated.leaving.on_term(loop)
+    _outlive_master(worker, gated.leaving)
     worker.segue_listening = loop.create_task(_listen_again(worker))
+
+
+def _outlive_master(worker: Any, leaving: Leaving) -> None:
+    """Leave gently when the master is gone; Gunicorn's worker closes all idle connections on the spot.
+
+    Its loop looks for the master right after each `notify`.
+    """
+    notify = worker.notify
+
+    def look_and_notify() -> None:
+        if worker.ppid != os.getppid():
+            worker.ppid = os.getppid()
+            leaving.begin()
+        notify()
+
+    worker.notify = look_and_notify
 
 
 def _followed() -> weakref.WeakSet[Any]:

@@ -129,3 +129,18 @@ def _linger(worker: Any) -> None:
             threading.Thread(target=close, args=(connection, True)).start()
 
     gthread.TConn.close = close_aside
+    _outlive_master(worker)
+
+
+def _outlive_master(worker: Any) -> None:
+    """Have a gthread worker whose master is gone tell its clients, as on TERM, that each answer is the last.
+
+    By itself it only leaves, and cuts at the end of the linger whoever uses a connection without a pause.
+    """
+    has_master = worker.is_parent_alive
+
+    def is_parent_alive() -> bool:
+        worker.alive = worker.alive and has_master()
+        return bool(worker.alive)
+
+    worker.is_parent_alive = is_parent_alive
