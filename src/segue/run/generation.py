@@ -268,9 +268,20 @@ def _damaged(path: Path, evidence: str) -> Stranded:
 
 def journal_tail(unit: str, lines: int) -> str:
     """The last `lines` lines of the journal of `unit`; why there are none, where it can't be read."""
-    argv = ("journalctl", "--unit", unit, "--output", "cat", "--no-pager", "--quiet", "--lines", str(lines))
+    return _journal("--unit", unit, "--lines", str(lines))
+
+
+def _journal(*words: str) -> str:
+    argv = ("journalctl", "--output", "cat", "--no-pager", "--quiet", *words)
     found = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return (found.stdout or found.stderr).decode(errors="replace").strip()
+
+
+def words_of(unit: str, lines: int) -> str:
+    """The last `lines` lines that the processes of `unit` printed, without what systemd says of them."""
+    # what they printed a moment ago may not have been written yet
+    subprocess.run(("journalctl", "--sync"), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return _journal(f"_SYSTEMD_UNIT={unit}", "--lines", str(lines))
 
 
 def tail(path: Path, lines: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from segue.config.schema import Process
 from segue.core.errors import Failed
 from segue.deploy.seams import Key
-from segue.run.generation import EVIDENCE_LINES, MARK, Generation, journal_tail
+from segue.run.generation import EVIDENCE_LINES, MARK, Generation, words_of
 from segue.server import systemd
 from segue.server.home import ServerHome
 from segue.server.installed import Installed
@@ -85,7 +85,7 @@ class ProcessUnits:
         raise Failed(
             "process",
             f"{name} of {generation} did not stay up.",
-            evidence=journal_tail(unit, EVIDENCE_LINES),
+            evidence=words_of(unit, EVIDENCE_LINES) or "it printed nothing",
             hint=f"its whole log: `journalctl -u {unit}`",
         )
 
