@@ -85,6 +85,7 @@ while True:
 CELERY = "celery -A tasks worker --pool prefork --concurrency 2 --loglevel warning"
 PROCESSES = {
     "worker": {"command": CELERY, "drain_timeout": "30s", "steady": "2s", "required": True},
+    "beat": {"command": f"celery -A tasks beat -s {DATA}/beat", "single": True, "steady": "2s"},
     "clock": {"command": ["python", "tick.py"], "single": True, "steady": "1s"},
 }
 FILES = {
@@ -115,6 +116,11 @@ def running(app: Served) -> dict[str, tuple[str, int]]:
     status = app.ask("status")
     assert all(process["state"] == "active" for process in status["processes"]), status
     return {process["name"]: (process["generation"], process["pid"]) for process in status["processes"]}
+
+
+def all_run(app: Served, live: str) -> bool:
+    status = app.ask("status")
+    return {(one["generation"], one["state"]) for one in status["processes"]} == {(live, "active")}
 
 
 def lines(host: Host, name: str) -> list[list[str]]:
@@ -203,6 +209,18 @@ def test_its_log_is_the_apps(app: Served) -> None:
     assert "the scheduler ticks" in app.segue("logs", TARGET, "-n", "1000").out
 
 
+def test_its_log_is_followed(app: Served) -> None:
+    words = (SEGUE, "logs", TARGET, "--follow", "--lines=0")
+    with app.host.start(*words, user="deploy", cwd=CHECKOUT) as follower:
+        assert follower.stdout is not None
+        until(
+            lambda: "journalctl --unit" in app.host.run("ps", "-eo", "args").out, 30, "somebody who follows"
+        )
+        app.host.run("kill", "-9", str(running(app)["clock"][1]))
+        assert any("the scheduler ticks" in line for line in follower.stdout)
+        follower.terminate()
+
+
 def test_it_is_killed_and_comes_back(app: Served) -> None:
     _, pid = running(app)["worker"]
     app.host.run("kill", "-9", str(pid))
@@ -231,9 +249,9 @@ def test_smoke_commands_decide_too(app: Served) -> None:
 def test_after_a_reboot_they_run_and_with_the_unit_they_stop(app: Served) -> None:
     live = app.record()["live"]
     app.host.reboot()
-    until(lambda: {where for where, _ in running(app).values()} == {live}, 30, "the processes after the boot")
+    until(lambda: all_run(app, live), 30, "the processes after the boot")
     app.host.run("systemctl", "stop", "segue-shop", timeout=90)
-    assert not app.ask("status")["processes"]
+    assert {one["state"] for one in app.ask("status")["processes"]} == {"inactive"}
     app.host.run("systemctl", "start", "segue-shop", timeout=90)
-    assert {where for where, _ in running(app).values()} == {live}
+    until(lambda: all_run(app, live), 30, "the processes after the start")
     demand_one_clock_at_a_time(app.host)

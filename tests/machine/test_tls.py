@@ -103,6 +103,15 @@ def test_the_app_sees_who_comes_and_how(
     set_up(app, "v1", interface, **settings)
     app.ask("deploy")
     assert curl(app, f"https://{DOMAIN}/seen") == f"https {client} {DOMAIN}"
+    forged = (
+        "-H",
+        "X-Forwarded-For: 192.0.2.7",
+        "-H",
+        "X-Forwarded-Proto: http",
+        "-H",
+        "Forwarded: for=192.0.2.7",
+    )
+    assert curl(app, *forged, f"https://{DOMAIN}/seen") == f"https {client} {DOMAIN}"
     moved = curl(app, "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", f"http://{DOMAIN}/seen")
     assert moved == f"308 https://{DOMAIN}/seen"
 

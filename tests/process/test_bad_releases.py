@@ -281,6 +281,11 @@ def good(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def append_to_config(folder: Path, text: str) -> None:
+    with (folder / "segue.toml").open("a") as file:
+        file.write(f"\n{text}")
+
+
 @pytest.mark.parametrize("bad", CASES, ids=lambda bad: f"{bad.kind}-{bad.name}")
 def test_a_bad_release_is_refused(site: Site, bad: Bad) -> None:
     """It never serves, costs nothing, leaves nothing, and says why."""
@@ -374,6 +379,7 @@ def test_settings_that_are_segues_are_overruled_and_their_hooks_still_run(tmp_pa
     """A gunicorn.conf.py with bind, pidfile and daemon deploys; the receipt says what was overruled."""
     folder = tmp_path / "project"
     good(folder)
+    append_to_config(folder, '[processes]\nworker = "celery worker"\n')
     with serving(folder) as site:
         (folder / "gunicorn.conf.py").write_text(HOOKS)
         with traffic(f"{site.url}/") as load:
@@ -386,6 +392,7 @@ def test_settings_that_are_segues_are_overruled_and_their_hooks_still_run(tmp_pa
                 note = f"the app's Gunicorn settings have {name} = {value}: overruled, {name} is segue's"
                 assert note in receipt["notes"]
                 assert note in site.segue("receipt").out
+            assert "not started here: worker; [processes] run on servers only" in receipt["notes"]
             site.deploy()
         demand_no_loss(load)
         assert not (folder / "instance" / "gunicorn.pid").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import select
 import signal
 import sys
 import termios
@@ -39,25 +40,45 @@ def show(event: Event) -> None:
 @contextlib.contextmanager
 def passing_on(send: Send) -> Iterator[None]:
     """Within the block every key goes to `send`, Ctrl-C too, and every new size of the window."""
-    keyboard, lock = sys.stdin.fileno(), threading.Lock()
+    keyboard = sys.stdin.fileno()
+    resized, resize = os.pipe()
+    os.set_blocking(resize, False)
 
-    def say(document: dict[str, Any]) -> None:
-        with lock:
-            send(document)
-
-    def type_on() -> None:
-        while piece := os.read(keyboard, PIECE):
-            say({"verb": "typed", "bytes": base64.b64encode(piece).decode()})
+    def pass_on() -> None:
+        while True:
+            ready, _, _ = select.select([keyboard, resized], [], [])
+            if resized in ready:
+                os.read(resized, PIECE)
+                send({"verb": "resized", **_size()})
+            if keyboard in ready:
+                typed = os.read(keyboard, PIECE)
+                if not typed:
+                    return
+                send({"verb": "typed", "bytes": base64.b64encode(typed).decode()})
 
     before = termios.tcgetattr(keyboard)
-    signal.signal(signal.SIGWINCH, lambda *_: say({"verb": "resized", **_size()}))
+    # a signal only wakes that thread: whoever sends may have to wait
+    handlers = {
+        signal.SIGWINCH: lambda *_: _wake(resize),
+        # else the terminal would stay as it is now
+        signal.SIGTERM: lambda *_: sys.exit(128 + signal.SIGTERM),
+        signal.SIGHUP: lambda *_: sys.exit(128 + signal.SIGHUP),
+    }
+    old = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     tty.setraw(keyboard)
-    threading.Thread(target=type_on, daemon=True).start()
+    threading.Thread(target=pass_on, daemon=True).start()
     try:
         yield
     finally:
-        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
-        signal.signal(signal.SIGWINCH, signal.SIG_DFL)
+        with contextlib.suppress(termios.error):  # it may be gone
+            termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _wake(pipe: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.write(pipe, b"\0")
 
 
 def _size() -> dict[str, Any]:

@@ -47,9 +47,9 @@ workers = 8
 """
 _PROCESSES = """\
 On a server, what the app runs besides: `worker = "celery -A shop worker"`, or a table for more:
-`beat = { command = "celery -A shop beat", single = true }`. They are the live release's: started after the
-commit of a deploy, each as a systemd unit of its own in the app's sandbox; then those of the release before
-get SIGTERM, finish what they hold, and leave.
+`beat = { command = "celery -A shop beat -s /srv/shop/shared/beat", single = true }`. They are the live
+release's: started after the commit of a deploy, each as a systemd unit of its own in the app's sandbox; then
+those of the release before get SIGTERM, finish what they hold, and leave.
 """
 _TARGETS = "Every key of `[app]` but `name`, for this target alone, and:\n"
 

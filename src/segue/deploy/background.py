@@ -7,11 +7,12 @@ others the new one has proved itself before the old one gets the word to leave.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from segue.config.schema import Process
-from segue.core.errors import Failed
+from segue.core.errors import Failed, Stranded
 from segue.core.record import Record
 from segue.deploy.run import Site
 from segue.deploy.seams import Background, Key
@@ -32,16 +33,46 @@ class Shift:
     last: tuple[Key, ...] = ()
 
 
-def plan_shift(live: str | None, wanted: Mapping[str, Process], running: Iterable[Key]) -> Shift:
-    """What makes `wanted` of `live` run and nothing else, where `running` runs. Pure."""
+def plan_shift(
+    live: str | None,
+    wanted: Mapping[str, Process],
+    running: Mapping[Key, bool],
+    alone: Container[Key] = (),
+) -> Shift:
+    """What makes `wanted` of `live` run and nothing else. Pure.
+
+    Args:
+        live: the live generation.
+        wanted: what it runs.
+        running: what runs, and whether that is leaving already.
+        alone: those of them that must not run beside another, as their own generation says.
+    """
     goal = {} if live is None else {(live, name): process for name, process in wanted.items()}
-    left_over = [key for key in running if key not in goal]
     single = {name for name, process in wanted.items() if process.single}
+    left_over = [key for key in running if key not in goal]
+    first = tuple(key for key in left_over if key[1] in single or key in alone)
     return Shift(
-        first=tuple(key for key in left_over if key[1] in single),
-        start=tuple((key, process) for key, process in goal.items() if key not in running),
-        last=tuple(key for key in left_over if key[1] not in single),
+        first=first,
+        start=tuple((key, process) for key, process in goal.items() if running.get(key, True)),
+        last=tuple(key for key in left_over if key not in first and not running[key]),
     )
+
+
+def to_do(site: Site, record: Record) -> Shift:
+    """What makes the processes of the live generation run and nobody else's, as things stand."""
+    if site.background is None:
+        return Shift()
+    running = site.background.running()
+    wanted = {} if record.live is None else site.generation(record.live).processes()
+    return plan_shift(record.live, wanted, running, {key for key in running if _runs_alone(site, key)})
+
+
+def _runs_alone(site: Site, key: Key) -> bool:
+    generation, name = key
+    with contextlib.suppress(Stranded):
+        process = site.generation(generation).processes().get(name)
+        return process is not None and process.single
+    return False
 
 
 @dataclass
@@ -58,6 +89,11 @@ class Shifted:
     failed: list[tuple[Process, Failed]] = field(default_factory=list)
     cut: list[Key] = field(default_factory=list)
 
+    @property
+    def lacking(self) -> Failed | None:
+        """How the first one that is required failed."""
+        return next((failure for process, failure in self.failed if process.required), None)
+
     def notes(self) -> list[str]:
         """What people should know of it."""
         failed = (f"{failure.message} Its last words: {_last_line(failure)}" for _, failure in self.failed)
@@ -72,30 +108,26 @@ def _last_line(failure: Failed) -> str:
     return failure.evidence.splitlines()[-1] if failure.evidence else "none"
 
 
-async def shift(site: Site, record: Record, *, demanding: bool = False) -> Shifted:
+async def shift(site: Site, record: Record, *, demanding: bool = False, patient: bool = False) -> Shifted:
     """Have the processes of the live generation run, and those of others finish and leave.
 
     Args:
         site: the app's.
         record: who is live.
-        demanding: whether a required process that does not stay up is a failure.
-
-    Raises:
-        Failed: it is; those that can run beside a new one were not told to leave.
+        demanding: whether a required process that does not stay up ends it: those that can run beside a new
+            one are not told to leave then.
+        patient: whether to wait for the end of those that leave.
     """
     done, background = Shifted(), site.background
     if background is None:
         return done
-    wanted = {} if record.live is None else site.generation(record.live).processes()
-    todo = plan_shift(record.live, wanted, background.running())
-    done.cut += await _stop(background, todo.first)
+    todo = to_do(site, record)
+    done.cut += await _stop(background, todo.first, wait=True)
     done.started = [key for key, _ in todo.start]
     outcomes = await asyncio.gather(*(_start(background, key, process) for key, process in todo.start))
     done.failed = [failed for failed in outcomes if failed is not None]
-    for process, failure in done.failed:
-        if demanding and process.required:
-            raise failure
-    done.cut += await _stop(background, todo.last)
+    if not (demanding and done.lacking):
+        done.cut += await _stop(background, todo.last, wait=patient)
     return done
 
 
@@ -107,7 +139,6 @@ async def _start(background: Background, key: Key, process: Process) -> tuple[Pr
     return None
 
 
-async def _stop(background: Background, keys: Iterable[Key]) -> list[Key]:
-    keys = tuple(keys)
-    in_time = await asyncio.gather(*(background.stop(key) for key in keys))
+async def _stop(background: Background, keys: Sequence[Key], *, wait: bool) -> list[Key]:
+    in_time = await asyncio.gather(*(background.stop(key, wait=wait) for key in keys))
     return [key for key, finished in zip(keys, in_time, strict=True) if not finished]

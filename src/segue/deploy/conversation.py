@@ -80,5 +80,7 @@ class Conversation:
             self._plan = event
         if event.get("event") == "step" and event["status"] != "running":
             self._steps.append({key: event[key] for key in ("name", "status", "seconds", "detail")})
-        if event.get("name") == "commit" and event.get("status") == "done":
+        # what can still take the commit back
+        last = "processes" if "processes" in self._plan.get("steps", ()) else "commit"
+        if event.get("name") == last and event.get("status") == "done":
             self.committed = True

@@ -79,7 +79,7 @@ def _interrupted(run: Run) -> Interrupted:
 
 
 def _forgive(run: Run, error: SegueError) -> SegueError | None:
-    """After the commit nothing is taken back: what fails then is a note."""
+    """While it is committed nothing is taken back: what fails then is a note."""
     if not run.committed:
         return error
     run.note(f"after the commit: {error.message}")

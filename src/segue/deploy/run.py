@@ -100,7 +100,7 @@ class Run:
         watched: what the watch saw.
         drained: streams and WebSockets that were closed in order when the old generation left.
         cut: requests that outlasted the drain.
-        uncommitted: the record before the commit.
+        uncommitted: the record before the commit, and what was known of the releases that it concerned.
         measurement: the probe, while it runs and after.
         can_be_cancelled: whether it can still be taken back by a wish.
         at_rest: whether, at its end, the machine matches the record, and the record could be written.
@@ -118,7 +118,7 @@ class Run:
     watched: dict[str, Any] | None = None
     drained: int = 0
     cut: int = 0
-    uncommitted: Record | None = None
+    uncommitted: tuple[Record, dict[str, dict[str, Any]]] | None = None
     measurement: Measurement | None = None
     can_be_cancelled: bool = True
     at_rest: bool = True

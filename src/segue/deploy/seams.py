@@ -94,18 +94,18 @@ class Front(Protocol):
 class Background(Protocol):
     """The app's processes beside those that serve."""
 
-    def running(self) -> list[Key]:
-        """All that run, or are about to run again."""
+    def running(self) -> dict[Key, bool]:
+        """All that run, or are about to run again, and whether they were told to leave."""
 
     async def start(self, key: Key, process: BackgroundProcess) -> None:
         """Start `process` as `key`, and see that it stays up for its time.
 
         Raises:
-            Failed: it does not. It is tried again and again until it is told to stop.
+            Failed: it does not. Where it could be started at all it is, again and again, until told to stop.
         """
 
-    async def stop(self, key: Key) -> bool:
-        """Let it finish what it holds and leave; whether it did in its time, or was ended."""
+    async def stop(self, key: Key, *, wait: bool) -> bool:
+        """Let it finish what it holds and leave; whether it did in its time, as far as we `wait` to see."""
 
 
 class Tasks(Protocol):

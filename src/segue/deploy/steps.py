@@ -105,6 +105,9 @@ async def boot(run: Run) -> str:
 
 
 def _tell_settings(run: Run) -> None:
+    if run.config.processes and run.site.background is None:
+        names = ", ".join(run.config.processes)
+        run.note(f"not started here: {names}; [processes] run on servers only")
     booted = run.candidate.booted()
     if booted is None:
         return  # a server without the gate settles on things in silence
@@ -159,7 +162,8 @@ async def commit(run: Run) -> str:
     """The one write after which the candidate is the live generation."""
     old = run.record.live
     run.can_be_cancelled = False
-    run.uncommitted = run.record
+    touched = {run.plan.release} if old is None else {run.plan.release, release_of(old)}
+    run.uncommitted = run.record, {release: run.site.releases.read(release) for release in touched}
     run.write(run.record.commit(standby=run.site.front is not None and run.config.standby > 0))
     run.site.releases.update(run.plan.release, state=State.GOOD, live_at=run.site.timestamp())
     if run.plan.verb == "rollback" and old is not None:
@@ -171,14 +175,16 @@ async def commit(run: Run) -> str:
 async def processes(run: Run) -> str:
     """Start the app's other processes; those before them finish what they hold, and leave.
 
+    A rollback is not taken back for any of them: its release may be older than they are.
+
     Raises:
         Failed: one that is required does not stay up; the commit is taken back.
     """
-    try:
-        done = await shift(run.site, run.record, demanding=True)
-    except Failed:
+    demanding = run.plan.verb != "rollback"
+    done = await shift(run.site, run.record, demanding=demanding, patient=True)
+    if demanding and done.lacking:
         _take_commit_back(run)
-        raise
+        raise done.lacking
     for text in done.notes():
         run.note(text)
     return f"{len(done.started) - len(done.failed)} started"
@@ -188,10 +194,12 @@ def _take_commit_back(run: Run) -> None:
     """As if it had failed in the watch: converge leads back to what served before."""
     if run.uncommitted is None:
         raise RuntimeError("there was a commit")
-    run.site.releases.update(run.plan.release, state=State.READY)
-    if run.plan.verb == "rollback" and run.uncommitted.live is not None:
-        run.site.releases.update(release_of(run.uncommitted.live), state=State.GOOD)
-    run.write(run.uncommitted)
+    record, releases = run.uncommitted
+    for release, facts in releases.items():
+        run.site.releases.update(release, state=facts.get("state"), live_at=facts.get("live_at"))
+    run.write(record)
+    if run.record.live is None:
+        run.site.home.current.unlink(missing_ok=True)
     run.site.home.point_current(run.record)
 
 

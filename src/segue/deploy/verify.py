@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from segue.core.durations import format_duration
 from segue.core.errors import Failed
@@ -43,10 +44,8 @@ async def _smoke(run: Run, command: tuple[str, ...]) -> None:
     start, tasks = run.candidate.start(), run.site.tasks
     env = {**start["environ"], "SEGUE_URL": _url(run, "")}
     with tasks.folder() as folder, (folder / "log").open("wb") as output:
-        # env(1) looks the word up in the release's own PATH
-        argv = ("/usr/bin/env", "--", *command)
         async with tasks.of_app(
-            *argv, cwd=Path(start["root"]), env=env, folder=folder, output=output
+            *command, cwd=Path(start["root"]), env=env, folder=folder, output=output
         ) as process:
             try:
                 async with asyncio.timeout(run.config.ready_timeout):
@@ -92,7 +91,8 @@ def _judge(run: Run, path: str, answer: Answer) -> None:
             evidence=evidence,
             hint="it was taken back; does the front pass on the app's headers, and lead to the app?",
         )
-    if answer.location == _url(run, path):
+    url = _url(run, path)
+    if url.startswith("https:") and answer.location and urljoin(url, answer.location) == url:
         raise Failed(
             "verify",
             f"After the switch {path} led back to itself, for ever.",

@@ -56,7 +56,7 @@ _TO_APP = """\
         proxy_set_header Upgrade ${name}_up;
         proxy_set_header Connection ${name}_conn;
         proxy_set_header X-Real-IP $remote_addr;
-        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header X-Forwarded-Host ${name}_host;
         proxy_set_header X-Forwarded-Port $server_port;

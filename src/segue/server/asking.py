@@ -15,8 +15,19 @@ from segue.deploy.conversation import Answer, Conversation
 from segue.deploy.protocol import encode
 from segue.server.layout import Layout
 
-# the system's own ssh, its keys and its known hosts; never a question that nobody could answer
-SSH = ("ssh", "-T", "-o", "BatchMode=yes", "--")
+# the system's own ssh, its keys and its known hosts; never a question that nobody could answer, nor a dead
+# line that nobody notices
+SSH = (
+    "ssh",
+    "-T",
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "ServerAliveInterval=15",
+    "-o",
+    "ServerAliveCountMax=4",
+    "--",
+)
 SSH_FAILED = 255
 LAST_WORD_TIMEOUT = 10.0
 SUCCESSOR_TIMEOUT = 300.0

@@ -33,8 +33,6 @@ async def settle(site: Site, *, stand_down: bool = False) -> tuple[Record, tuple
     found = site.home.read_record()
     settled = found.settle().stand_down() if stand_down else found.settle()
     actions = await apply_record(settled, site.processes, site.front)
-    for text in (await shift(site, settled)).notes():
-        site.say({"at": site.timestamp(), "deploy": settled.live, "event": "note", "text": text})
     if found.phase is not Phase.REST:
         write_interrupted_receipt(site, found)
     site.home.point_current(settled)
@@ -42,3 +40,18 @@ async def settle(site: Site, *, stand_down: bool = False) -> tuple[Record, tuple
     if settled != found:
         site.home.write_record(settled)
     return settled, tuple(f"{type(action).__name__.lower()} {action.generation}" for action in actions)
+
+
+async def bring_processes(site: Site) -> tuple[str, ...]:
+    """Have the live generation's other processes run and nobody else's; which ones were started.
+
+    Raises:
+        Refused: a deploy is under way, and sees to that itself.
+    """
+    with hold(site.home.lock, RECOVERY, hint=LOCK_HINT):
+        record = site.home.read_record()
+        done = await shift(site, record)
+    for text in done.notes():
+        hidden = site.secrets().hide(text)
+        site.say({"at": site.timestamp(), "deploy": record.live, "event": "note", "text": hidden})
+    return tuple(f"start {name} of {generation}" for generation, name in done.started)

@@ -40,7 +40,8 @@ def main() -> int:
     """Answer the request on standard input; the exit code is the answer's."""
     os.umask(0o022)
     try:
-        document, code = _answer(sys.stdin.buffer)
+        # unbuffered: what is not read yet has to show in `select`, and no thread may hold a lock at the end
+        document, code = _answer(open(0, "rb", buffering=0, closefd=False))  # noqa: SIM115 - it stays open
     except SegueError as error:
         document, code = {"ok": False, "error": error.as_dict()}, error.exit_code
     except BrokenPipeError:

@@ -21,7 +21,7 @@ from segue.deploy.run import Run, Site
 from segue.disk.atomic import write_json
 from segue.disk.events import Event, append_event
 from segue.disk.lock import held_for, hold
-from segue.server.come_to_rest import LOCK_HINT, RECOVERY, come_to_rest, settle
+from segue.server.come_to_rest import LOCK_HINT, RECOVERY, bring_processes, come_to_rest, settle
 from segue.server.ground import config_on, site_of
 from segue.server.installed import Installed, read_installed
 from segue.server.layout import Layout
@@ -72,7 +72,8 @@ async def _carry_out(
     _on_signals(_current_task().cancel)
     if request.verb == "recover":
         record, actions = await come_to_rest(site)
-        return {"ok": True, "record": record.as_dict(), "actions": list(actions)}, 0
+        started = await bring_processes(site)
+        return {"ok": True, "record": record.as_dict(), "actions": [*actions, *started]}, 0
     async with _turn(site, request):
         await _finish_earlier(site)
         write_json(layout.config, request.config.model_dump(mode="json", exclude_none=True))

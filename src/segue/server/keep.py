@@ -18,13 +18,14 @@ import sys
 
 from segue.config.schema import AppConfig
 from segue.core.errors import Refused, SegueError
-from segue.core.record import Phase
+from segue.core.record import Phase, Record
+from segue.deploy.background import Shift, to_do
 from segue.deploy.protocol import encode
 from segue.deploy.run import Site
 from segue.disk.atomic import read_json
 from segue.disk.events import append_event
 from segue.server import systemd
-from segue.server.come_to_rest import come_to_rest
+from segue.server.come_to_rest import bring_processes, come_to_rest
 from segue.server.ground import config_on, site_of
 from segue.server.installed import read_installed
 from segue.server.layout import Layout
@@ -103,6 +104,7 @@ class Watch:
             await _settle(self._site, stand_down=False)
             return False
         await self._end_standby(record.standby, now)
+        await self._bring_processes(record)
         return record.live is not None and self._is_down(record.live, now)
 
     async def _end_standby(self, standby: str | None, now: float) -> None:
@@ -111,6 +113,13 @@ class Watch:
         elif now - self._warm[1] > float(self._site.generation(standby).start().get("standby", 0.0)):
             await _settle(self._site, stand_down=True)
             self._warm = None
+
+    async def _bring_processes(self, record: Record) -> None:
+        """After a boot, and where an executor died or systemd failed it, nobody else does."""
+        if to_do(self._site, record) != Shift():
+            # a deploy that is under way sees to that itself
+            with contextlib.suppress(Refused):
+                await bring_processes(self._site)
 
     def _is_down(self, live: str, now: float) -> bool:
         unit = self._layout.service(live)

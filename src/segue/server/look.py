@@ -32,4 +32,8 @@ def look(layout: Layout, installed: Installed, request: Request) -> dict[str, An
             unit = layout.keeper_unit
             keeper = {"unit": unit, "state": systemd.states([unit])[unit]}
             told = {"app": installed.app, "target": installed.target, "keeper": keeper}
-            return {**told, **on_disk.roles(home), "processes": ProcessUnits(home, installed).look()}
+            return {
+                **told,
+                **on_disk.roles(home),
+                "processes": ProcessUnits(home, installed).look(home.read_record().live),
+            }

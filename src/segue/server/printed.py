@@ -58,11 +58,9 @@ def _run(layout: Layout, installed: Installed, request: Request, say: Say, stdin
     with tempfile.TemporaryDirectory(prefix=f"segue-{layout.app}-run-", dir=layout.tasks) as name:
         folder = Path(name)
         lay_open(folder, installed.user)
-        # env(1) looks the word up in the release's own PATH, where systemd would look in its own
-        command = ("/usr/bin/env", "--", *request.command)
         seated, end = "term" in request.args, lambda: _stop(unit_of(folder))
         argv = confined(
-            *(layout, installed, folder, command),
+            *(layout, installed, folder, request.command),
             cwd=Path(start["root"]),
             env=start["environ"],
             carrier="--pty" if seated else "--pipe",

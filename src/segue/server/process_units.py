@@ -17,6 +17,7 @@ from segue.server import systemd
 from segue.server.home import ServerHome
 from segue.server.installed import Installed
 from segue.server.sandbox import Directive, as_words, process_confinement
+from segue.server.tasks import in_environment
 
 POLL = 0.2
 
@@ -29,13 +30,19 @@ class ProcessUnits:
         self._layout = home.layout
         self._installed = installed
 
-    def running(self) -> list[Key]:
+    def running(self) -> dict[Key, bool]:
         """See `Background`."""
-        return [self._layout.process_of(unit) for unit in systemd.alive(self._layout.process_units)]
+        states = systemd.alive(self._layout.process_units)
+        return {self._layout.process_of(unit): state == systemd.LEAVING for unit, state in states.items()}
 
-    def look(self) -> list[dict[str, Any]]:
-        """What there is to say of each, for people."""
-        return [self._seen(key) for key in self.running()]
+    def look(self, live: str | None) -> list[dict[str, Any]]:
+        """What there is to say of each that runs, or that `live` wants, for people."""
+        wanted = {} if live is None else self._generation(live).processes()
+        keys = dict.fromkeys([*((str(live), name) for name in wanted), *self.running()])
+        return [self._seen(key) for key in keys]
+
+    def _generation(self, name: str) -> Generation:
+        return Generation(name, self._home.generation(name))
 
     def _seen(self, key: Key) -> dict[str, Any]:
         unit = self._layout.process_unit(*key)
@@ -47,7 +54,7 @@ class ProcessUnits:
         """See `Background`."""
         unit = self._layout.process_unit(*key)
         # one that was told to stop a moment ago has that name still
-        await self.stop(key)
+        await self.stop(key, wait=True)
         await systemd.run(unit, *self._words(key, process))
         clock = asyncio.get_running_loop().time
         deadline = clock() + process.steady
@@ -57,7 +64,7 @@ class ProcessUnits:
 
     def _words(self, key: Key, process: Process) -> tuple[str, ...]:
         generation, name = key
-        start = Generation(generation, self._home.generation(generation)).start()
+        start = self._generation(generation).start()
         environ = {word: value for word, value in start["environ"].items() if word != MARK}
         directives: list[Directive] = [
             ("WorkingDirectory", start["root"]),
@@ -67,19 +74,19 @@ class ProcessUnits:
             ("KillMode", "mixed"),
             ("TimeoutStopSec", f"{process.drain_timeout}s"),
             ("OOMPolicy", "continue"),
+            ("LimitNOFILE", "65536"),
             *process_confinement(self._layout, self._installed),
         ]
         return (
             f"--description={name} of {self._layout.app}, generation {generation}",
             *as_words(directives),
-            *(f"--setenv={word}={value}" for word, value in environ.items()),
-            # env(1) looks the word up in the release's own PATH, where systemd would look in its own
-            *("--", "/usr/bin/env", "--", *(word.replace("$", "$$") for word in process.command)),
+            *("--", *in_environment(process.command, environ)),
         )
 
     def _demand_steady(self, key: Key, unit: str) -> None:
-        state = systemd.show(unit, "ActiveState", "NRestarts")
-        if state.get("ActiveState") in systemd.ACTIVE and state.get("NRestarts") == "0":
+        # a crashed one counts as "activating" until it runs again
+        state = systemd.show(unit, "SubState", "NRestarts")
+        if (state.get("SubState"), state.get("NRestarts")) == ("running", "0"):
             return
         generation, name = key
         raise Failed(
@@ -89,9 +96,12 @@ class ProcessUnits:
             hint=f"its whole log: `journalctl -u {unit}`",
         )
 
-    async def stop(self, key: Key) -> bool:
+    async def stop(self, key: Key, *, wait: bool) -> bool:
         """See `Background`."""
         unit = self._layout.process_unit(*key)
+        if not wait:
+            await systemd.systemctl("stop", "--no-block", unit, check=False)
+            return True
         await systemd.systemctl("stop", unit, check=False)
         result = systemd.show(unit, "Result").get("Result")
         # else a failed one would stay in systemd's memory

@@ -34,10 +34,13 @@ def stop_all(layout: Layout) -> None:
 
 async def _drain_all(home: ServerHome, installed: Installed) -> None:
     services, background = Services(home, installed), ProcessUnits(home, installed)
-    await asyncio.gather(
+    leaving = asyncio.gather(
         *(services.drain(name) for name in services.observe()),
-        *(background.stop(key) for key in background.running()),
+        *(background.stop(key, wait=True) for key in background.running()),
     )
+    # what was told to leave does so without us
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(leaving, installed.stop_timeout)
 
 
 def _machine_stops() -> bool:

@@ -39,15 +39,15 @@ def show(unit: str, *names: str) -> dict[str, str]:
     return properties(_show(",".join(names), unit))
 
 
-def alive(pattern: str) -> list[str]:
-    """The units whose names fit `pattern` and that run, begin to, or end.
+def alive(pattern: str) -> dict[str, str]:
+    """The active states of the units whose names fit `pattern` and that run, begin to, or end.
 
     Raises:
         Failed: systemd does not answer.
     """
     listed = _asked("list-units", "--all", "--plain", "--no-legend", "--full", pattern)
     states = (line.split()[:3] for line in listed.splitlines())
-    return [unit for unit, _, state in states if state in (*ACTIVE, LEAVING)]
+    return {unit: state for unit, _, state in states if state in (*ACTIVE, LEAVING)}
 
 
 def properties(text: str) -> dict[str, str]:

@@ -95,10 +95,19 @@ def confined(
         f"--unit={unit_of(folder)}", f"--description=a task of {layout.app}",
         f"--property=WorkingDirectory={cwd}",
         *((f"--property=BindsTo={ends_with}",) if ends_with else ()),
-        *(f"--setenv={name}={value}" for name, value in env.items()),
         *as_words(task_confinement(layout, installed, folder)),
-        "--", *(word.replace("$", "$$") for word in argv),
+        "--", *in_environment(argv, env),
     )  # fmt: skip
+
+
+def in_environment(argv: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    """The words, for systemd, that run `argv` with `env` over the environment of its unit.
+
+    By env(1): in a unit, the app's own file would have the last word, and systemd would look for the command
+    in a PATH of its own.
+    """
+    words = ("/usr/bin/env", "--", *(f"{name}={value}" for name, value in env.items()), *argv)
+    return tuple(word.replace("$", "$$") for word in words)
 
 
 def unit_of(folder: Path) -> str:

@@ -37,6 +37,10 @@ async def stop_accepting(servers: Sequence[Any]) -> None:
         server.close()
 
 
+def _stands_aside() -> bool:
+    return files.there("aside")
+
+
 class Stream:
     """A WebSocket, or an answer of server-sent events, that is open in an event loop.
 
@@ -58,9 +62,9 @@ class Stream:
             if not self.over:
                 await send(message)
 
-    async def close_at(self, end: float) -> None:
-        """At the time `end` say the last word, and end the app's side of it."""
-        if await self._ends_within(end - time.monotonic()):
+    async def close_at(self, end: float, wanted: Callable[[], bool] = lambda: True) -> None:
+        """At the time `end`, if that is `wanted` still, say the last word, and end the app's side of it."""
+        if await self._ends_within(end - time.monotonic()) or not wanted():
             return
         self.over = True
         # the client went away, or reads nothing of what it was sent before
@@ -107,8 +111,13 @@ class Leaving:
     async def _stand_aside_if_told(self) -> None:
         """Close what is open in order, where this generation gets no new requests but may be needed again."""
         while self._open and not self.begun:
-            if files.there("aside"):
-                await self._close_streams(time.monotonic(), hurried=False)
+            if _stands_aside():
+                # those that come while it closes them come because it does not stand aside any more
+                streams = list(self._open)
+                ends = closing_times(time.monotonic(), len(streams))
+                await asyncio.gather(
+                    *(stream.close_at(end, _stands_aside) for stream, end in zip(streams, ends, strict=True))
+                )
             await asyncio.sleep(LOOK_INTERVAL)
 
     def closed(self, stream: Stream) -> None:

@@ -93,6 +93,8 @@ class Streams:
     def is_over(self, stream: Stream) -> bool:
         """Whether `stream` is to end now, because its worker leaves or stands aside."""
         if not self._leaving():
+            if self._told:
+                self._stay()
             return False
         with self._lock:
             if not self._told or self._ends.get(stream) is None:
@@ -101,6 +103,12 @@ class Streams:
         if over:
             self._counters.drained()
         return over
+
+    def _stay(self) -> None:
+        """It stood aside, and does no more."""
+        with self._lock:
+            self._told = False
+            self._ends = dict.fromkeys(self._ends)
 
     def _tell(self) -> None:
         self._told = True
