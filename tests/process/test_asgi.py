@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.support.apps import make_app
 from tests.support.site import Site, configure, demand_no_loss, segue, serving, traffic
+from tests.support.table import often
 
 FRAMEWORKS = {
     "fastapi": """
@@ -96,8 +97,8 @@ def answer_of(site: Site, path: str = "/") -> Any:
         return json.load(answer)
 
 
-@pytest.mark.parametrize("server", ["uvicorn", pytest.param("gunicorn", marks=pytest.mark.soak)])
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("server", often(["uvicorn", "gunicorn"], "uvicorn"))
+@pytest.mark.parametrize("framework", often(FRAMEWORKS, "fastapi", "django"))
 def test_a_frameworks_app_is_deployed_and_loses_nothing(tmp_path: Path, framework: str, server: str) -> None:
     folder = tmp_path / "project"
     write(folder, framework, "v1")
@@ -148,7 +149,7 @@ def refused(site: Site) -> dict[str, Any]:
     return error
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "uvicorn-worker"])
+@pytest.mark.parametrize("server", often(["uvicorn", "gunicorn", "uvicorn-worker"], "uvicorn"))
 def test_what_is_not_healthy_never_serves(tmp_path: Path, server: str) -> None:
     worker = "uvicorn_worker.UvicornWorker" if server == "uvicorn-worker" else None
     words = {"server": server.partition("-")[0] if worker is None else "gunicorn", "worker_class": worker}

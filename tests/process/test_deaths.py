@@ -15,22 +15,21 @@ from tests.support.torture import HELD, Tell
 from tests.support.victims import Row
 
 # what CI runs, and six others by lot; the rest is for `make torture`
-TELLING = {
+TELLING: dict[str, dict[str, tuple[str, ...]]] = {
     "sync": {
-        "controller": deaths.PHASES,
-        "asker": ("boot", "drain"),
-        "ctrl_c": ("boot", "watch", "drain"),
-        "candidate_master": ("boot", "watch", "drain"),
-        "candidate_worker": ("ready", "watch"),
-        "live_master": ("boot", "watch", "drain"),
+        "controller": ("build", "boot", "switch", "watch", "drain"),
+        "asker": ("drain",),
+        "ctrl_c": ("boot", "drain"),
+        "candidate_master": ("watch",),
+        "candidate_worker": ("ready",),
+        "live_master": ("boot", "drain"),
         "live_worker": ("watch",),
     },
     "uvicorn": {
-        "controller": ("boot", "watch", "drain"),
-        "candidate_master": ("boot", "watch"),
-        "candidate_worker": ("ready", "watch"),
-        "live_master": ("boot", "watch", "drain"),
-        "live_worker": ("watch",),
+        "controller": ("watch",),
+        "candidate_master": ("boot",),
+        "candidate_worker": ("watch",),
+        "live_master": ("drain",),
     },
 }
 ALWAYS = [

@@ -21,7 +21,7 @@ from tests.support.main_job import main_job
 from tests.support.plain import plain_uvicorn
 from tests.support.race import demand_every_answer, race, unspoilt
 from tests.support.site import configure, serving
-from tests.support.table import FAMILIES, SERVERS
+from tests.support.table import FAMILIES, SERVERS, often
 from tests.support.way import Way
 
 # a sender on a busy machine is late by less than that, or its run is spoilt
@@ -30,9 +30,9 @@ LINGER, MARGIN = 0.5, 0.05
 # one of each family in CI, and the rest in soak
 servers = pytest.mark.parametrize(
     "server",
-    [pytest.param(server, marks=() if server in FAMILIES else pytest.mark.soak) for server in SERVERS],
+    often(SERVERS, *FAMILIES),
 )
-plain_servers = pytest.mark.parametrize("server", PLAIN)
+plain_servers = pytest.mark.parametrize("server", often(PLAIN, "gthread"))
 
 
 @pytest.fixture

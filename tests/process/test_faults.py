@@ -14,6 +14,7 @@ from tests.support import deaths, faults, torture, victims
 from tests.support.bad import append
 from tests.support.deaths import Deploy, demand_rest
 from tests.support.site import Site, traffic, until
+from tests.support.table import often
 from tests.support.torture import Tell, Told
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
@@ -100,10 +101,8 @@ def demand_a_deploy_works(site: Site, server: str) -> None:
     assert deaths.fetch(f"{site.url}/") == "quick"
 
 
-@pytest.mark.parametrize(
-    "fault", ["disk", *(pytest.param(fault, marks=pytest.mark.soak) for fault in ("writes", "descriptors"))]
-)
-@pytest.mark.parametrize("server", victims.WHOLE)
+@pytest.mark.parametrize("fault", often(["disk", "writes", "descriptors"], "disk"))
+@pytest.mark.parametrize("server", often(victims.WHOLE, "sync"))
 def test_a_worker_dies_meanwhile(folder: Path, server: str, fault: str, tell: Tell) -> None:
     """Its master, which is no keeper, starts another."""
     name, begin = FAULTS[fault]
@@ -135,7 +134,7 @@ def test_the_controller_dies_while_the_disk_is_full(folder: Path, fault: str, te
     told.count(load)
 
 
-@pytest.mark.parametrize("server", victims.WHOLE)
+@pytest.mark.parametrize("server", often(victims.WHOLE, "sync"))
 def test_a_candidate_is_killed_for_want_of_memory(tmp_path: Path, server: str, tell: Tell) -> None:
     told = tell(server, "the candidate is killed for want of memory", "boot")
     with (
@@ -158,7 +157,7 @@ def test_a_candidate_is_killed_for_want_of_memory(tmp_path: Path, server: str, t
         told.count(load, [request])
 
 
-@pytest.mark.parametrize("words", [("deploy",), ("deploy", "--wait")], ids=" ".join)
+@pytest.mark.parametrize("words", often([("deploy",), ("deploy", "--wait")], ("deploy",)), ids=" ".join)
 def test_twenty_deploys_are_asked_for_at_once(tmp_path: Path, words: tuple[str, ...], tell: Tell) -> None:
     told = tell("sync", f"{MANY} times `segue {' '.join(words)}` at once", "at rest")
     with victims.served(tmp_path / "project", "sync") as site:

@@ -15,7 +15,7 @@ from tests.support.apps import make_app
 from tests.support.bad import append, deploy_refused
 from tests.support.deaths import demand_nothing_left, demand_rest
 from tests.support.site import Site, configure, demand_no_loss, serving, traffic, until
-from tests.support.table import SERVERS
+from tests.support.table import SERVERS, often
 from tests.support.takeover import kill_keeper
 
 from segue.disk.processes import marked
@@ -194,7 +194,7 @@ def test_an_app_that_prints_a_lot_never_waits_for_anybody(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "server",
-    ["gthread", *(pytest.param(name, marks=pytest.mark.soak) for name in SERVERS if name != "gthread")],
+    often(SERVERS, "gthread"),
 )
 def test_workers_that_are_recycled_through_deploys_lose_nothing_and_count_each_request_once(
     tmp_path: Path, server: str
@@ -251,7 +251,7 @@ def test_a_check_that_hangs_under_gevent_is_told_with_its_place(tmp_path: Path, 
 # hooks
 
 
-@pytest.mark.parametrize("server", ["gthread", pytest.param("gevent", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("server", often(["gthread", "gevent"], "gthread"))
 def test_hooks_that_fail_at_the_end_cost_nothing(tmp_path: Path, server: str) -> None:
     """Not even the one that ends first ends the master, and with it what the others hold."""
     folder = made(tmp_path / "project", server)

@@ -21,7 +21,7 @@ from tests.support.leaving import (
 from tests.support.plain import plain_gunicorn
 from tests.support.race import demand_every_answer, race, wait_limit
 from tests.support.site import Site, configure, serving, until
-from tests.support.table import SERVERS
+from tests.support.table import SERVERS, often
 
 from segue.disk.processes import ProcessId
 
@@ -35,7 +35,7 @@ def test_old_workers_answer_whatever_they_hold(tmp_path: Path, server: str) -> N
     race_both_ways(tmp_path / "project", server)
 
 
-@plain_servers
+@pytest.mark.parametrize("server", often(PLAIN, "gthread"))
 def test_old_workers_that_were_preloaded_do_as_well(tmp_path: Path, server: str) -> None:
     """The same, where the master imported the app and its workers forked."""
     race_both_ways(tmp_path / "project", server, preload=True)
@@ -103,7 +103,7 @@ def test_a_plain_hup_loses_this_race_by_waiting_for_the_import(tmp_path: Path, s
     demand_a_hup_waits(tmp_path / "project", server)
 
 
-@plain_servers
+@pytest.mark.parametrize("server", often(PLAIN, "sync"))
 def test_a_plain_hup_to_a_broken_release_loses_this_race(tmp_path: Path, server: str) -> None:
     """The same assertion, against HUP on code that can't be imported: the master ends, and the site too."""
     folder = made(tmp_path / "project")

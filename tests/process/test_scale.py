@@ -17,7 +17,7 @@ from tests.support.apps import Interface, make_app
 from tests.support.bad import append, demand_good_error, demand_untouched
 from tests.support.deaths import demand_rest, kill_controller
 from tests.support.site import Outcome, Site, configure, demand_no_loss, serving, traffic, until
-from tests.support.table import FAMILIES
+from tests.support.table import often
 
 from segue.disk.processes import ProcessId, children_of
 
@@ -50,10 +50,7 @@ if (HERE / "instance" / "broken").exists():
 """
 
 # one of each family in CI, and the rest in soak
-servers = pytest.mark.parametrize(
-    "server",
-    [pytest.param(server, marks=() if server in FAMILIES else pytest.mark.soak) for server in SETTINGS],
-)
+servers = pytest.mark.parametrize("server", often(SETTINGS, "sync", "uvicorn"))
 
 
 def interface(server: str) -> Interface:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from tests.support.apps import Interface
 from tests.support.race import Kind
 
@@ -58,5 +60,12 @@ SERVERS = {
         server="uvicorn", workers=1, server_args=("--loop", "uvloop", "--http", "h11", *_PATIENT)
     ),
 }
+
+
+def often(values: Iterable[Any], *chosen: Any) -> list[Any]:
+    """`values` for `parametrize`; CI runs those `chosen`, and `make soak` the others."""
+    return [pytest.param(value, marks=() if value in chosen else pytest.mark.soak) for value in values]
+
+
 # what CI runs where all of them would take too long: one of each family
 FAMILIES = ("sync", "gthread", "uvicorn")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from segue.core.durations import format_duration
 from segue.core.errors import Failed
+from segue.deploy.commands import in_thread
 from segue.disk.atomic import read_if_whole
 from segue.disk.forms import MAYBE_TEXT, Form
 from segue.disk.processes import marked
@@ -84,7 +85,7 @@ def _ended(module: str, status: int, printed: str) -> Failed:
 
 
 async def _import(run: Run, release: Path, folder: Path) -> int | None:
-    await asyncio.to_thread(place_gate, folder)
+    await in_thread(place_gate, folder)
     timeout = run.config.ready_timeout
     python = run.site.releases.python(run.plan.release)
     env = generation_environment(

@@ -1,6 +1,7 @@
 """What askers and the keeper say to each other: one JSON document a line, over a unix socket.
 
-The asker sends one request, ``{"version", "verb", "args", "by"}``, and may send ``{"verb": "cancel"}`` after.
+The asker sends one request, ``{"version", "verb", "args", "by"}``, and may send ``{"verb": "cancel"}`` after;
+for a command on a terminal, ``{"verb": "typed", "bytes"}`` and ``{"verb": "resized", "rows", "columns"}``.
 The keeper answers with any number of ``{"event": ...}`` and one last ``{"document": ..., "exit_code": ...}``.
 Both have to be of the same version, but for one verb: `HANDOVER`, with the arg ``wait``, is what any later
 version says to any earlier one, so neither it nor the form of its answer can change.
