@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.support.machine.host import CHECKOUT, Host, booted
-from tests.support.machine.served import DEPLOY_TIMEOUT, SEGUE, TARGET, Served
+from tests.support.machine.served import DEPLOY_TIMEOUT, SEGUE, STATE, TARGET, Served
 from tests.support.site import demand_no_loss, until
 
 # a virtual environment with Celery in it for each deploy
@@ -231,6 +231,24 @@ def test_it_is_killed_and_comes_back(app: Served) -> None:
         return found["pid"] not in (0, pid) and found["restarts"] == 1
 
     until(back, 30, "the new worker")
+
+
+def test_what_a_killed_executor_began_the_keeper_finishes(app: Served) -> None:
+    before = app.record()["live"]
+    edit(app, "v-killed")
+    asker = app.start("deploy")
+
+    def changing_over() -> bool:
+        told = app.host.read(f"{STATE}/events.jsonl").splitlines()[-1]
+        return '"processes"' in told and '"running"' in told
+
+    until(changing_over, 120, "the processes' turn")
+    app.host.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", "segue-shop-deploy@*")
+    asker.communicate(timeout=60)
+    live = app.record()["live"]
+    assert live != before
+    until(lambda: all_run(app, live), 60, "the processes of the live generation alone")
+    demand_one_clock_at_a_time(app.host)
 
 
 def test_smoke_commands_decide_too(app: Served) -> None:

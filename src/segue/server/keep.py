@@ -35,6 +35,8 @@ from segue.server.stop import stop_all
 LOOK_INTERVAL = 2.0
 # a live unit that is down is started again by systemd within a second; longer is for good
 DOWN_LIMIT = 15.0
+# between two tries to start what systemd could not start
+BRING_INTERVAL = 15.0
 
 
 def main() -> None:
@@ -86,6 +88,7 @@ class Watch:
         self._layout = layout
         self._warm: tuple[str, float] | None = None
         self._down_since: float | None = None
+        self._bring_again = 0.0
 
     async def watch(self) -> int:
         """Do so until the live generation is down for good; the exit code that says so."""
@@ -104,8 +107,10 @@ class Watch:
             await _settle(self._site, stand_down=False)
             return False
         await self._end_standby(record.standby, now)
-        await self._bring_processes(record)
-        return record.live is not None and self._is_down(record.live, now)
+        if record.live is not None and self._is_down(record.live, now):
+            return True
+        await self._bring_processes(record, now)
+        return False
 
     async def _end_standby(self, standby: str | None, now: float) -> None:
         if standby is None or self._warm is None or self._warm[0] != standby:
@@ -114,9 +119,10 @@ class Watch:
             await _settle(self._site, stand_down=True)
             self._warm = None
 
-    async def _bring_processes(self, record: Record) -> None:
+    async def _bring_processes(self, record: Record, now: float) -> None:
         """After a boot, and where an executor died or systemd failed it, nobody else does."""
-        if to_do(self._site, record) != Shift():
+        if now >= self._bring_again and to_do(self._site, record) != Shift():
+            self._bring_again = now + BRING_INTERVAL
             # a deploy that is under way sees to that itself
             with contextlib.suppress(Refused):
                 await bring_processes(self._site)
