@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +238,38 @@ def test_without_the_wrapper_nothing_is_added_and_nothing_is_lost(tmp_path: Path
             assert "X-Segue-Release" not in answer.headers
     demand_no_loss(load)
     assert receipt["watch"]["new"]["requests"] == 0
+
+
+BLOCKS = """
+_plain = app
+
+
+async def app(scope, receive, send):
+    if scope.get("path") != "/block":
+        return await _plain(scope, receive, send)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"blocked", "more_body": True})
+    time.sleep(3)
+    await send({"type": "http.response.body"})
+"""
+
+
+def test_a_request_that_came_while_the_loop_was_blocked_is_answered_though_its_connection_idled_too_long(
+    tmp_path: Path,
+) -> None:
+    """Gunicorn's own ends the time of idle connections, 2 s, before it looks at what it has just read."""
+    folder = tmp_path / "project"
+    make_app(folder, version="v1", interface="asgi")
+    with (folder / "wsgi.py").open("a") as file:
+        file.write(BLOCKS)
+    configure(folder, server="gunicorn", worker_class="asgi", workers=1)
+    with serving(folder) as site, ExitStack() as stack:
+        idle, blocking = (
+            stack.enter_context(closing(HTTPConnection(site.url.removeprefix("http://")))) for _ in range(2)
+        )
+        idle.request("GET", "/")
+        assert idle.getresponse().read() == b"v1"
+        blocking.request("GET", "/block")
+        assert blocking.getresponse().read(7) == b"blocked"
+        idle.request("GET", "/")
+        assert idle.getresponse().read() == b"v1"

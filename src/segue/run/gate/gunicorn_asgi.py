@@ -31,6 +31,7 @@ def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
         worker.notify()
         return bool(worker.alive)
 
+    _keep_who_asks()
     loop, protocols = worker.loop, _followed()
     worker.asgi = gated = Gated(worker.asgi, counted)
     gated.opening = None
@@ -58,6 +59,20 @@ def _outlive_master(worker: Any, leaving: Leaving) -> None:
         notify()
 
     worker.notify = look_and_notify
+
+
+def _keep_who_asks() -> None:
+    """Close no connection for idleness on which a request came in the very turn of the loop that ends it.
+
+    On a busy machine, or under an app that blocks the loop, all those time out at once that were idle before.
+    """
+    time_out = ASGIProtocol._keepalive_timeout  # noqa: SLF001 - there is no other way
+
+    def keepalive_timeout(self: Any) -> None:
+        if not self._request_ready.is_set():
+            time_out(self)
+
+    ASGIProtocol._keepalive_timeout = keepalive_timeout  # noqa: SLF001
 
 
 def _followed() -> weakref.WeakSet[Any]:
