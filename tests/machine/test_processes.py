@@ -54,7 +54,8 @@ number = 0
 while not os.path.exists("{DATA}/enough"):
     work.delay(number)
     number += 1
-    time.sleep(0.25)
+    # less than the two workers can do
+    time.sleep(0.6)
 print(number)
 '''
 TICK = f'''\
@@ -146,7 +147,7 @@ def test_tasks_in_flight_are_done_once_across_five_deploys(app: Served) -> None:
     app.host.run("touch", f"{DATA}/enough")
     output, errors = sender.communicate(timeout=60)
     sent = int(output.split()[-1])
-    assert sent > 20, errors
+    assert sent > 15, errors
 
     def ended() -> bool:
         return len([word for word, _ in lines(app.host, "tasks") if word == "ended"]) >= sent
