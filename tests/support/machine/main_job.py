@@ -59,9 +59,13 @@ class Served:
     files: dict[str, str] = field(default_factory=dict)
 
 
+# Gunicorn ends a sync worker whose answer takes longer than 30 s, as a stream does: deploy or not
+ENDLESS = "timeout = 3600\n"
+
+
 def _ours(name: str, **settings: Any) -> Served:
     server = SERVERS[name]
-    return Served({**server.job, **settings}, server.interface, files={"gunicorn.conf.py": PATIENT})
+    return Served({**server.job, **settings}, server.interface, files={"gunicorn.conf.py": PATIENT + ENDLESS})
 
 
 _GUNICORN = [
