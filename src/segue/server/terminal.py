@@ -24,6 +24,8 @@ from segue.deploy.protocol import LONGEST_LINE, decode
 PIECE = 16384
 # of the request's args: what a terminal may be called, and how large it may be
 LARGEST = 10_000
+# makes its standard input the terminal that it controls, so that it hears of new sizes
+_CONTROLLING = ("/usr/bin/setsid", "--ctty")
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -56,10 +58,6 @@ def on_terminal(
             end()
             raise
         return process.wait()
-
-
-# makes its standard input the terminal that it controls, so that it hears of new sizes
-_CONTROLLING = ("/usr/bin/setsid", "--ctty")
 
 
 def _shown(master: int) -> bytes:
