@@ -14,7 +14,7 @@ from tests.support.site import Site, traffic, until
 from tests.support.torture import HELD, Tell
 from tests.support.victims import Row
 
-# what CI runs, and six others by lot; the rest is for `make torture`
+# what CI runs, and three others by lot; the rest is for `make torture`
 TELLING: dict[str, dict[str, tuple[str, ...]]] = {
     "sync": {
         "controller": ("build", "boot", "switch", "watch", "drain"),
@@ -38,7 +38,7 @@ ALWAYS = [
     for victim, phases in whom.items()
     for phase in phases
 ]
-BY_LOT = 6
+BY_LOT = 3
 
 
 Keep = Callable[[str], Site]

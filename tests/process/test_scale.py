@@ -50,7 +50,7 @@ if (HERE / "instance" / "broken").exists():
 """
 
 # one of each family in CI, and the rest in soak
-servers = pytest.mark.parametrize("server", often(SETTINGS, "sync", "uvicorn"))
+servers = pytest.mark.parametrize("server", often(SETTINGS, "uvicorn"))
 
 
 def interface(server: str) -> Interface:
