@@ -132,8 +132,8 @@ def test_a_command_has_a_terminal_where_its_asker_has_one(host: Host) -> None:
     seat.type("\x03")
     seat.sees("KeyboardInterrupt")
     seat.resize(33, 111)
-    seat.type("print(os.get_terminal_size())\r")
-    seat.sees("columns=111, lines=33")
+    seat.type("while os.get_terminal_size() != (111, 33): time.sleep(0.1)\r\rprint('resized', 6 * 7)\r")
+    seat.sees("resized 42")
     seat.type("raise SystemExit(7)\r")
     assert seat.leave() == 7
 

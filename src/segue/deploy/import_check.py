@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # the live release, would end what serves
 MARK = "SEGUE_IMPORT_FOLDER"
 # the script prints the stack of a hanging import at its own timeout; this is for it to do so
-GRACE = 1.0
+GRACE = 3.0
 
 _HINTS = {
     "module": 'name the app as MODULE:ATTRIBUTE, such as module = "wsgi:app"',
