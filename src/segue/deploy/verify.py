@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from segue.deploy.run import Run
     from segue.proof.connection import Answer
 
-HIGHEST_GOOD = 399
+HIGHEST_SUCCESS, HIGHEST_GOOD = 299, 399
 
 
 async def verify_candidate(run: Run) -> str:
@@ -92,7 +92,8 @@ def _judge(run: Run, path: str, answer: Answer) -> None:
             hint="it was taken back; does the front pass on the app's headers, and lead to the app?",
         )
     url = _url(run, path)
-    if url.startswith("https:") and answer.location and urljoin(url, answer.location) == url:
+    is_redirect = HIGHEST_SUCCESS < answer.status <= HIGHEST_GOOD and answer.location
+    if is_redirect and url.startswith("https:") and urljoin(url, answer.location) == url:
         raise Failed(
             "verify",
             f"After the switch {path} led back to itself, for ever.",
