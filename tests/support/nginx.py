@@ -19,6 +19,7 @@ import pytest
 from tests.support.site import until
 
 from segue.config.schema import Target
+from segue.core.errors import Refused
 from segue.front.link import Link
 from segue.front.log import AccessLog
 from segue.front.nginx import Nginx
@@ -119,7 +120,13 @@ class Front:
             self.process = subprocess.Popen(
                 (self.nginx.program, *words), stdout=output, stderr=output, start_new_session=True
             )
-        until(lambda: (self.root / "nginx.pid").exists() and self.nginx.master().serving(), what="nginx")
+        until(self._serves, what="nginx serving")
+
+    def _serves(self) -> bool:
+        # nginx writes its pid before it takes its title, by which a master is known
+        with contextlib.suppress(Refused):
+            return bool(self.nginx.master().serving())
+        return False
 
     def generation(
         self, generation: str, argv: tuple[str, ...] = (), *, cwd: Path = APPS
