@@ -26,7 +26,7 @@ RELEASE = "20261121T013455-8c1f2e9"
 START = {
     "generation": f"{RELEASE}.1", "release": RELEASE, "root": "/srv", "argv": [], "environ": {}, "unset": [],
     "check": {"path": "/?a=b", "host": "shop.example:80", "scheme": "http", "timeout": 5.0, "interval": 1.0},
-    "ready_timeout": 60.0, "drain_timeout": 30.0, "linger": 1.0, "wrap": True,
+    "ready_timeout": 60.0, "drain_timeout": 30.0, "linger": 1.0, "wrap": True, "seen": "0",
 }  # fmt: skip
 MOST_SECONDS = 20.0  # on a busy machine
 MOST_MEMORY = 20_000_000  # bytes

@@ -136,3 +136,37 @@ def test_an_app_that_leads_to_itself_is_taken_back(app: Served) -> None:
     assert refused["error"]["message"] == "After the switch /login led back to itself, for ever."
     assert "ProxyFix" in refused["error"]["hint"]
     assert app.record()["live"] == first["generation"]
+
+
+@pytest.mark.parametrize(
+    ("interface", "settings"), [("wsgi", {}), ("asgi", {"server": "uvicorn"})], ids=["gunicorn", "uvicorn"]
+)
+def test_a_front_that_hides_who_asks_is_found(
+    app: Served, interface: Interface, settings: dict[str, Any]
+) -> None:
+    """By a line that somebody took out of the site."""
+    set_up(app, "v1", interface, **settings)
+    first = app.ask("deploy")
+    verified = next(step["detail"] for step in first["steps"] if step["name"] == "verify")
+    assert f"which sees https://{DOMAIN} and who asks" in verified
+    app.host.run("sed", "-i", "/X-Forwarded-For/d", f"/etc/nginx/sites-available/segue-shop")
+    app.host.run("systemctl", "reload", "nginx")
+    app.edit("v2", SEEN[interface], target=TLS, interface=interface, settings=settings)
+    demand_found(app, first, f"seen: https://{DOMAIN} from nobody\n")
+
+
+def test_a_server_that_does_not_believe_its_front_is_found(app: Served) -> None:
+    """Its env file names another one to believe: it takes https for http, and nginx for the client."""
+    set_up(app, "v1", "asgi", server="uvicorn")
+    first = app.ask("deploy")
+    app.host.run("sh", "-c", "echo FORWARDED_ALLOW_IPS=192.0.2.1 >> /etc/shop.env")
+    app.edit("v2", SEEN["asgi"], target=TLS, interface="asgi", settings={"server": "uvicorn"})
+    demand_found(app, first, f"seen: http://{DOMAIN} from ")
+
+
+def demand_found(app: Served, first: dict[str, Any], seen: str) -> None:
+    refused = app.ask("deploy", code=1)["error"]
+    assert refused["message"] == "After the switch the app did not see how it was asked."
+    assert f"asked: https://{DOMAIN} from 127.0.0.1\n{seen}" in refused["evidence"]
+    assert "FORWARDED_ALLOW_IPS" in refused["hint"]
+    assert app.record()["live"] == first["generation"]

@@ -134,6 +134,14 @@ def test_every_answer_names_release_and_generation(site: Site) -> None:
         assert answer.headers["X-Segue-Generation"] == live
 
 
+def test_who_knows_the_query_is_told_how_the_app_was_asked(site: Site) -> None:
+    live = site.live()
+    told = get(site.bind, f"/?{live.start()['seen']}")
+    assert (told.status, told.headers["X-Segue-Generation"]) == (204, live.name)
+    assert told.headers["X-Segue-Seen"] == f"http://{site.bind} from 127.0.0.1"
+    assert "X-Segue-Seen" not in get(site.bind, "/?seen").headers
+
+
 def test_a_file_is_left_to_sendfile(site: Site) -> None:
     answer = get(site.bind, "/file")
     assert (answer.status, answer.body) == (200, MIRROR.read_bytes())

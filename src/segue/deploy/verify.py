@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from urllib.parse import urljoin
 from segue.core.durations import format_duration
 from segue.core.errors import Failed
 from segue.proof.ask import ask
+from segue.proof.target import parse_target
 from segue.run.generation import EVIDENCE_LINES, tail
 
 if TYPE_CHECKING:
@@ -29,10 +31,36 @@ async def verify_candidate(run: Run) -> str:
     paths = (run.config.check, *run.config.smoke)
     for path in paths:
         _judge(run, path, await _ask(run, path))
+    seen = await _what_it_sees(run)
     for command in run.config.smoke_commands:
         await _smoke(run, command)
     commands = f", {len(run.config.smoke_commands)} commands ended well" if run.config.smoke_commands else ""
-    return f"{len(paths)} answered by {run.plan.generation}{commands}"
+    return f"{len(paths)} answered by {run.plan.generation}{seen}{commands}"
+
+
+async def _what_it_sees(run: Run) -> str:
+    """Ask what reaches the app of how it was asked; in words, empty where there is nobody to say.
+
+    Raises:
+        Failed: it is not what was asked.
+    """
+    query = run.candidate.start().get("seen")
+    if not run.named or query is None:
+        return ""
+    path = f"{run.config.check.partition('?')[0]}?{query}"
+    answer = await _ask(run, path)
+    asked = f"{run.config.check_scheme}://{parse_target(_url(run, path)).host}"
+    who = run.site.address.host
+    saw, _, addresses = answer.seen.partition(" from ")
+    if saw == asked and who in re.split(", *", addresses):
+        return f", which sees {asked} and who asks"
+    raise Failed(
+        "verify",
+        "After the switch the app did not see how it was asked.",
+        evidence=f"asked: {asked} from {who}\nseen: {answer.seen or 'nothing'}\nanswer: {answer.status}",
+        hint="it was taken back; nginx has to pass on Host, X-Forwarded-For and X-Forwarded-Proto, and the "
+        "server to believe them: FORWARDED_ALLOW_IPS, or forwarded_allow_ips in gunicorn.conf.py",
+    )
 
 
 async def _smoke(run: Run, command: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _LARGEST_HEAD = 64 * 1024
 _LONGEST_ID = 100
 _LONGEST_LOCATION = 2000
+_LONGEST_SEEN = 1000
 _START = b"HTTP/"
 
 
@@ -39,12 +40,16 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A full answer: its status, who said they gave it and where it leads (empty where nobody said)."""
+    """A full answer: its status, who said they gave it, where it leads, and what they saw of the question.
+
+    Where nobody said so that is empty.
+    """
 
     status: int
     release: str
     generation: str
     location: str = ""
+    seen: str = ""
 
 
 class Connection:
@@ -149,6 +154,7 @@ def _answer(response: h11.Response) -> Answer:
         headers.get(b"x-segue-release", "")[:_LONGEST_ID],
         headers.get(b"x-segue-generation", "")[:_LONGEST_ID],
         headers.get(b"location", "")[:_LONGEST_LOCATION],
+        headers.get(b"x-segue-seen", "")[:_LONGEST_SEEN],
     )
 
 

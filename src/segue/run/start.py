@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def start_document(
         },
         "ready_timeout": config.ready_timeout,
         "wrap": config.wrap,
+        "seen": secrets.token_hex(16),
         "linger": config.linger,
         "drain_timeout": config.drain_timeout,
         "standby": config.standby,

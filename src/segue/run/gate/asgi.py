@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from typing import IO, Any
 
-from . import asgi_check, files
+from . import asgi_check, files, seen
 from .asgi_check import App, Message, Receive, Scope, Send, ask
 from .counting import SERVER_ERROR, Counters
 from .endless import is_endless, unbuffered
@@ -105,6 +105,7 @@ class Gated:
         self._lifespan: Lifespan | None = None
         start = files.start()
         self._wraps = start["wrap"]
+        self._asked_what_it_sees = start["seen"].encode()
         self._ours = [
             (b"x-segue-release", start["release"].encode()),
             (b"x-segue-generation", start["generation"].encode()),
@@ -134,10 +135,17 @@ class Gated:
             await self._answer_lifespan(scope.get("state", {}), receive, send)
         elif not self._wraps:
             await self._app(scope, receive, send)
-        elif kind == "http":
-            await self._answer(scope, receive, send)
-        else:
+        elif kind != "http":
             await self._converse(scope, receive, send)
+        elif scope["query_string"] == self._asked_what_it_sees:
+            await self._tell_what_it_sees(scope, send)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _tell_what_it_sees(self, scope: Scope, send: Send) -> None:
+        headers = [*self._ours, (seen.HEADER.lower().encode(), _seen(scope).encode())]
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body"})
 
     async def _answer_lifespan(self, state: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()
@@ -231,6 +239,12 @@ class Gated:
             self.left -= 1
             if self.left == 0:
                 self.leaving.begin(hurried=True)
+
+
+def _seen(scope: Scope) -> str:
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    client = (scope.get("client") or [""])[0]
+    return seen.told(scope["scheme"], headers.get(b"host", ""), client, headers.get(b"x-forwarded-for", ""))
 
 
 def _last_chunk(send: Send) -> Callable[[], Awaitable[None]]:

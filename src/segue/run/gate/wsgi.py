@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import files
+from . import files, seen
 from .closing import closing_times
 from .counting import Counters
 from .holding import LONGEST_STATUS, Answer, answered, demand_bytes, raised
@@ -36,7 +36,12 @@ def wrap(app: Application, streams: Streams) -> Application:
         ("X-Segue-Generation", start_document["generation"]),
     ]
 
+    asked_what_it_sees = start_document["seen"]
+
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if environ.get("QUERY_STRING") == asked_what_it_sees:
+            start_response("204 No Content", [*ours, (seen.HEADER, _seen(environ))])
+            return []
         endless = False
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -49,6 +54,11 @@ def wrap(app: Application, streams: Streams) -> Application:
         return Stream(body, streams) if endless else body
 
     return answer
+
+
+def _seen(environ: dict[str, Any]) -> str:
+    names = ("HTTP_HOST", "REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
+    return seen.told(environ["wsgi.url_scheme"], *(environ.get(name, "") for name in names))
 
 
 def _is_endless(headers: list[tuple[str, str]]) -> bool:
