@@ -189,6 +189,26 @@ def test_a_required_process_that_does_not_start_takes_the_release_back(app: Serv
     assert states[release] == "bad"
 
 
+def test_a_restart_is_taken_back_for_a_required_process_and_a_rollback_never_is(app: Served) -> None:
+    """What a rollback leads away from may be worse than a worker that does not start."""
+    needs = ["sh", "-c", f"test ! -e {DATA}/off && exec sleep 1000; echo switched off; exit 3"]
+    for version in ("v6-1", "v6-2"):
+        edit(app, version, {"needs": {"command": needs, "required": True, "steady": "1s"}})
+        app.ask("deploy")
+    before = app.record()
+    app.host.run("touch", f"{DATA}/off")
+    with app.traffic() as load:
+        restarted = app.ask("restart", code=1)
+        assert "switched off" in restarted["error"]["evidence"]
+        assert app.record()["live"] == before["live"]
+        back = app.ask("rollback")
+    demand_no_loss(load)
+    assert app.record()["live"] == back["generation"] != before["live"]
+    assert any("needs" in note and "switched off" in note for note in back["notes"]), back["notes"]
+    app.host.run("rm", f"{DATA}/off")
+    until(lambda: all_run(app, back["generation"]), 30, "the process that needed the file")
+
+
 def test_one_that_is_not_required_is_told_and_the_release_stays(app: Served) -> None:
     edit(
         app,

@@ -149,7 +149,7 @@ def test_a_front_that_hides_who_asks_is_found(
     first = app.ask("deploy")
     verified = next(step["detail"] for step in first["steps"] if step["name"] == "verify")
     assert f"which sees https://{DOMAIN} and who asks" in verified
-    app.host.run("sed", "-i", "/X-Forwarded-For/d", f"/etc/nginx/sites-available/segue-shop")
+    app.host.run("sed", "-i", "/X-Forwarded-For/d", "/etc/nginx/sites-available/segue-shop")
     app.host.run("systemctl", "reload", "nginx")
     app.edit("v2", SEEN[interface], target=TLS, interface=interface, settings=settings)
     demand_found(app, first, f"seen: https://{DOMAIN} from nobody\n")
