@@ -51,6 +51,7 @@ RECEIPT = {
     "steps": [STEP], "traffic": TRAFFIC, "watch": {"old": SIDE, "new": SIDE},
     "lost": {"by_probe": 1, "held_by_crashed": 0}, "drained": 0, "cut": 0,
     "notes": ["a note"], "error": ERROR,
+    "hooks": [{"hook": "after_build", "command": "true", "status": "ended with status 0", "printed": ""}],
 }  # fmt: skip
 KEEPER = {
     "pid": 1, "started": 0, "parent": 1, "version": "0.1.0", "socket": "/nowhere",

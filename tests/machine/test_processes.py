@@ -285,6 +285,22 @@ def test_smoke_commands_decide_too(app: Served) -> None:
     assert "1 commands" in next(step["detail"] for step in receipt["steps"] if step["name"] == "verify")
 
 
+def test_hooks_run_as_the_apps_user_in_its_sandbox(app: Served) -> None:
+    tell = "id -un; pwd; echo $SEGUE_HOOK $SEGUE_GENERATION; touch mine || echo read-only"
+    edit(app, "v12", hooks={"before_switch": [["sh", "-c", tell]], "on_failure": [["sh", "-c", tell]]})
+    receipt = app.ask("deploy")
+    (hook,) = receipt["hooks"]
+    user, where, *rest = hook["printed"].splitlines()
+    assert (user, where) == ("shop", f"/srv/shop/releases/{receipt['release']}")
+    assert rest[0] == f"before_switch {receipt['generation']}"
+    assert rest[-1] == "read-only"
+    edit(app, "v13", hooks={"before_switch": ["false"], "on_failure": [["sh", "-c", tell]]})
+    refused = app.ask("deploy", code=1)
+    assert refused["error"]["kind"] == "hook"
+    assert f"on_failure {receipt['generation']}" in refused["hooks"][-1]["printed"]
+    assert app.record()["live"] == receipt["generation"]
+
+
 def test_after_a_reboot_they_run_and_with_the_unit_they_stop(app: Served) -> None:
     live = app.record()["live"]
     app.host.reboot()

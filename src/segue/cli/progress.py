@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MARKS = {"done": "ok", "failed": "FAILED"}
 _COLOURS = {"done": "green", "failed": "red"}
-WIDTH = 8
+LEAST_WIDTH = 8
 
 
 class Progress:
@@ -26,6 +26,7 @@ class Progress:
     def __init__(self, *, live: bool) -> None:
         self._live = live and sys.stderr.isatty()
         self._status: Status | None = None
+        self._width = LEAST_WIDTH
 
     def __enter__(self) -> Self:
         if self._live:
@@ -45,13 +46,14 @@ class Progress:
         """Show one event."""
         match event.get("event"):
             case "begin":
+                self._width = max(LEAST_WIDTH, *map(len, event["steps"]))
                 self._line(_headline(event))
             case "step":
                 self._step(event)
             case "scale":
                 self._line(_scaling(event))
             case "say":
-                self._line(f"  {'':{WIDTH}} {event['text']}")
+                self._line(f"  {'':{self._width}} {event['text']}")
             case "note":
                 self._line(click.style("note: ", bold=True) + event["text"])
 
@@ -61,7 +63,7 @@ class Progress:
             return
         mark = click.style(f"{_MARKS[event['status']]:<6}", fg=_COLOURS[event["status"]])
         detail = f"  {event['detail']}" if event["detail"] else ""
-        self._line(f"  {event['name']:<{WIDTH}} {mark} {format_duration(event['seconds']):>9}{detail}")
+        self._line(f"  {event['name']:<{self._width}} {mark} {format_duration(event['seconds']):>9}{detail}")
 
     def _running(self, name: str) -> None:
         if self._status is not None:

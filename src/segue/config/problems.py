@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from segue.config.schema import App, ConfigFile, Process, Settings, Target
+from segue.config.schema import App, ConfigFile, Hooks, Process, Settings, Target
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 _LONGEST_ECHO = 80  # characters of the user's own that a message repeats
 _BIGGEST_ECHO = 10**_LONGEST_ECHO
-_TABLES: dict[str | int, type[BaseModel]] = {"app": App, "processes": Process, "targets": Target}
+_TABLES: dict[str | int, type[BaseModel]] = {
+    "app": App,
+    "hooks": Hooks,
+    "processes": Process,
+    "targets": Target,
+}
 _SENTENCES = {
     "bool_type": "should be true or false",
     "dict_type": "should be a table",

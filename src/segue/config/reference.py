@@ -51,6 +51,16 @@ On a server, what the app runs besides: `worker = "celery -A shop worker"`, or a
 release's: started after the commit of a deploy, each as a systemd unit of its own in the app's sandbox; then
 those of the release before get SIGTERM, finish what they hold, and leave.
 """
+_HOOKS = """\
+Commands at named places of a deploy: `before_switch = ["python -m shop.warm", ["flask", "warm", "the
+cache"]]`. One runs after the other, without a shell, in the new release's folder, with the app's
+environment and as its user, so they can write what the app can. Their environment has these besides:
+`SEGUE_HOOK` (the place), `SEGUE_APP`, `SEGUE_TARGET`, `SEGUE_VERB`, `SEGUE_RELEASE` and `SEGUE_GENERATION`
+(where they run), `SEGUE_CANDIDATE`, `SEGUE_PREVIOUS` (generations; the latter may be empty); at
+`on_failure` also `SEGUE_ERROR_KIND` and `SEGUE_ERROR`. Before the commit, a hook that does not end with 0
+in time has the release taken back; afterwards it is a note. What they print is in the receipt. No hook runs
+for a deploy whose executor was killed.
+"""
 _TARGETS = "Every key of `[app]` but `name`, for this target alone, and:\n"
 
 
@@ -88,13 +98,15 @@ def json_schema() -> dict[str, Any]:
 def reference_page() -> str:
     """docs/config.md: every key with its type, its default and its meaning."""
     tables = json_schema()["$defs"]
-    app, target, process = (tables[name]["properties"] for name in ("App", "Target", "Process"))
+    names = ("App", "Target", "Process", "Hooks")
+    app, target, process, hooks = (tables[name]["properties"] for name in names)
     own = {key: value for key, value in target.items() if key not in app}
     return "\n".join(
         [
             *(_INTRODUCTION, "## [app]\n", *_rows(app)),
             *("\n## [targets.NAME]\n", _TARGETS, *_rows(own)),
-            *("\n## [processes]\n", _PROCESSES, *_rows(process), ""),
+            *("\n## [processes]\n", _PROCESSES, *_rows(process)),
+            *("\n## [hooks]\n", _HOOKS, *_rows(hooks), ""),
         ]
     )
 

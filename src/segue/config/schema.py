@@ -32,6 +32,7 @@ from segue.config.written import (
 from segue.core.address import Address
 
 Count = Annotated[int, Field(ge=1, le=1000)]
+Commands = Annotated[tuple[Command, ...], Strict(strict=False)]
 Confinement = Literal[
     "CapabilityBoundingSet",
     "LockPersonality",
@@ -149,7 +150,7 @@ class Settings(_Table):
     smoke: Annotated[tuple[UrlPath, ...], Strict(strict=False)] = ()
     """On a server: further paths that have to answer below 400 after the switch; else it is taken back."""
 
-    smoke_commands: Annotated[tuple[Command, ...], Strict(strict=False)] = ()
+    smoke_commands: Commands = ()
     """On a server: commands that have to end with 0 after the switch; else it is taken back. They run in the
     new release, as the app's user in its sandbox, and SEGUE_URL tells them where users come in."""
 
@@ -202,11 +203,36 @@ class Process(_Table):
         return {"command": value} if isinstance(value, str | list | tuple) else value
 
 
+class Hooks(_Table):
+    """The `[hooks]` table: commands of the user's at named places of a deploy."""
+
+    after_build: Commands = ()
+    """Once the release is built, and before its app is imported."""
+
+    before_switch: Commands = ()
+    """Once all workers are ready, and before the first user comes to them."""
+
+    after_commit: Commands = ()
+    """Once the release of a deploy or a restart is live for good; what fails here is a note."""
+
+    after_rollback: Commands = ()
+    """In the place of `after_commit` for `segue rollback`."""
+
+    on_failure: Commands = ()
+    """Once what failed has been taken back: in the release that serves, where one does."""
+
+    timeout: SomeSeconds = 60.0
+    """How long each command may take."""
+
+
 class AppConfig(App):
     """How one app is deployed: `[app]`, with the keys of a target and the flags laid over it."""
 
     processes: dict[ProcessName, Process] = Field(default_factory=dict)
     """The `[processes]` table."""
+
+    hooks: Hooks = Hooks()
+    """The `[hooks]` table."""
 
 
 class Target(Settings):
@@ -254,6 +280,9 @@ class ConfigFile(_Table):
 
     processes: dict[ProcessName, Process] = Field(default_factory=dict)
     """On a server: what the app runs besides, by name: workers, a scheduler."""
+
+    hooks: Hooks = Hooks()
+    """Commands at named places of a deploy."""
 
     targets: dict[Name, Target] = Field(default_factory=dict)
     """Where it is deployed, by name. `local` is always there."""

@@ -10,6 +10,7 @@ from segue.core.errors import Bug, Failed, Interrupted, SegueError, Stranded
 from segue.core.plan import Step
 from segue.deploy.apply import apply_record
 from segue.deploy.background import shift
+from segue.deploy.hooks import tell_of_failure
 from segue.deploy.measure import Measurement
 from segue.deploy.releases import State
 from segue.deploy.run import Run
@@ -27,8 +28,10 @@ async def execute(run: Run) -> Receipt:
     error = await _carry_out(run)
     run.can_be_cancelled = False
     stranded = await _come_to_rest(run)
+    if failed := stranded or error:
+        await tell_of_failure(run, failed)
     traffic = await _measured(run)
-    receipt = _receipt(run, stranded or error, traffic, started_at, run.site.clock.monotonic() - began)
+    receipt = _receipt(run, failed, traffic, started_at, run.site.clock.monotonic() - began)
     _settle(run, receipt)
     run.say(
         "end", ok=receipt.ok, exit_code=receipt.exit_code, error=receipt.error and receipt.error.as_dict()
@@ -177,6 +180,7 @@ def _receipt(
         seconds=round(seconds, 3),
         steps=tuple(steps),
         notes=tuple(run.notes),
+        hooks=tuple(run.outputs),
         watched=run.watched,
         traffic=traffic,
         held_by_crashed=held_by_crashed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from segue.build.source import Source
@@ -37,6 +38,7 @@ def plan_deploy(ground: Ground, release: str, *, source: Source, module: str, ve
     """The plan to build `source` as `release` and bring it in beside what is live."""
     build = (
         Step("build", f"copy {source.describe()} to release {release}, with its own dependencies"),
+        *_hooks(ground, "after_build"),
         Step("import", f"import {module} once, apart from everything, with the release's own interpreter"),
     )
     generation = generation_id(release, 1)
@@ -64,7 +66,12 @@ def _plan(ground: Ground, verb: str, generation: str, until_ready: tuple[Step, .
         release=release_of(generation),
         generation=generation,
         previous=ground.live,
-        steps=(*until_ready, *_switch(ground, generation), *_hand_over(ground, generation)),
+        steps=(
+            *until_ready,
+            *_hooks(ground, "before_switch"),
+            *_switch(ground, generation),
+            *_hand_over(ground, generation, "after_rollback" if verb == "rollback" else "after_commit"),
+        ),
     )
 
 
@@ -90,10 +97,15 @@ def _switch(ground: Ground, generation: str) -> tuple[Step, ...]:
     )
 
 
-def _hand_over(ground: Ground, generation: str) -> tuple[Step, ...]:
+def _hooks(ground: Ground, place: str) -> tuple[Step, ...]:
+    commands = getattr(ground.config.hooks, place)
+    return (Step(place, "run " + ", then ".join(map(shlex.join, commands))),) if commands else ()
+
+
+def _hand_over(ground: Ground, generation: str, place: str) -> tuple[Step, ...]:
     commit = Step("commit", f"{generation} is the live generation from here on")
     prune = Step("prune", f"keep {ground.config.keep} good releases on disk")
-    after = (commit, *_processes(ground, generation))
+    after = (commit, *_processes(ground, generation), *_hooks(ground, place))
     if ground.live is None:
         return (*after, prune)
     return (Step("watch", _watch(ground)), *after, Step("drain", _drain(ground)), prune)

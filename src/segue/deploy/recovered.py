@@ -53,6 +53,7 @@ def _receipt(site: Site, record: Record, generation: str) -> Receipt:
         started_at=str(begin.get("at", site.timestamp())),
         seconds=_since(site, begin),
         steps=tuple(_steps(told)),
+        hooks=(),
         notes=(f"the executor died in phase {record.phase.value}; its successor wrote this receipt",),
         watched=None,
         traffic=read_if_whole(site.home.probe(generation), TRAFFIC),

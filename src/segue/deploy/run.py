@@ -97,6 +97,7 @@ class Run:
         by: who asked for it.
         steps: how its steps went, as the receipt lists them.
         notes: what people should know though nothing failed.
+        outputs: how the hooks went, and what they printed.
         watched: what the watch saw.
         drained: streams and WebSockets that were closed in order when the old generation left.
         cut: requests that outlasted the drain.
@@ -115,6 +116,7 @@ class Run:
     source: Source | None = None
     steps: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    outputs: list[dict[str, str]] = field(default_factory=list)
     watched: dict[str, Any] | None = None
     drained: int = 0
     cut: int = 0

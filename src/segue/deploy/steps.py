@@ -16,6 +16,7 @@ from segue.core.record import Phase
 from segue.deploy import import_check
 from segue.deploy.apply import apply_record
 from segue.deploy.background import shift
+from segue.deploy.hooks import run_hooks, run_settled_hooks
 from segue.deploy.releases import State
 from segue.deploy.run import Run
 from segue.deploy.scale import carried_over
@@ -234,18 +235,42 @@ async def prune(run: Run) -> str:
     return f"removed {len(removed)}" if removed else ""
 
 
+async def after_build(run: Run) -> str:
+    """The user's commands once the release is built."""
+    return await run_hooks(run, "after_build")
+
+
+async def before_switch(run: Run) -> str:
+    """The user's commands before the first user comes."""
+    return await run_hooks(run, "before_switch")
+
+
+async def after_commit(run: Run) -> str:
+    """The user's commands once the candidate is live."""
+    return await run_settled_hooks(run, "after_commit")
+
+
+async def after_rollback(run: Run) -> str:
+    """The user's commands once the candidate is live again."""
+    return await run_settled_hooks(run, "after_rollback")
+
+
 StepFunction = Callable[[Run], Awaitable[str]]
 
 STEPS: dict[str, StepFunction] = {
     "build": build,
+    "after_build": after_build,
     "import": import_,
     "boot": boot,
     "ready": ready,
+    "before_switch": before_switch,
     "switch": switch,
     "verify": verify,
     "watch": watch,
     "commit": commit,
     "processes": processes,
+    "after_commit": after_commit,
+    "after_rollback": after_rollback,
     "drain": drain,
     "prune": prune,
 }

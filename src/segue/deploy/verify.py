@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from segue.core.durations import format_duration
 from segue.core.errors import Failed
+from segue.deploy.of_release import run_in_release
 from segue.proof.ask import ask
 from segue.proof.target import parse_target
-from segue.run.generation import EVIDENCE_LINES, tail
 
 if TYPE_CHECKING:
     from segue.deploy.run import Run
@@ -69,24 +66,18 @@ async def _smoke(run: Run, command: tuple[str, ...]) -> None:
     Raises:
         Failed: it ended with another status than 0, or never.
     """
-    start, tasks = run.candidate.start(), run.site.tasks
-    env = {**start["environ"], "SEGUE_URL": _url(run, "")}
-    with tasks.folder() as folder, (folder / "log").open("wb") as output:
-        async with tasks.of_app(
-            *command, cwd=Path(start["root"]), env=env, folder=folder, output=output
-        ) as process:
-            try:
-                async with asyncio.timeout(run.config.ready_timeout):
-                    status = f"ended with status {await process.wait()}"
-            except TimeoutError:
-                status = f"did not end within {format_duration(run.config.ready_timeout)}"
-        printed = tail(folder / "log", EVIDENCE_LINES)
-    if status != "ended with status 0":
-        evidence = f"{shlex.join(command)}\n{status}\n\n{printed or 'it printed nothing'}"
+    ended = await run_in_release(
+        run,
+        command,
+        generation=run.plan.generation,
+        told={"SEGUE_URL": _url(run, "")},
+        limit=run.config.ready_timeout,
+    )
+    if not ended.well:
         raise Failed(
             "verify",
-            f"After the switch `{command[0]}` {status}.",
-            evidence=evidence,
+            f"After the switch `{command[0]}` {ended.status}.",
+            evidence=ended.evidence(),
             hint="it was taken back",
         )
 

@@ -12,6 +12,7 @@ from segue.disk.atomic import read_json
 from segue.disk.forms import MAYBE_NUMBER, MAYBE_TEXT, Form
 
 STEP: Form = {"name": str, "status": str, "seconds": float, "detail": str}
+HOOK: Form = dict.fromkeys(("hook", "command", "status", "printed"), str)
 TRAFFIC: Form = {
     **dict.fromkeys(("sent", "failed"), int),
     "failures": dict,
@@ -32,6 +33,7 @@ _RECEIPT: Form = {
     "drained": (int, None),  # receipts of segue 0.1.0 have none
     "cut": int,
     "notes": [str],
+    "hooks": ([HOOK], None),  # those of segue 0.1.0 have none
     "error": ({"kind": str, "message": str}, None),
 }
 
@@ -59,6 +61,7 @@ class Receipt:
         seconds: how long it took, the drain included.
         steps: name, status, seconds and detail of every step.
         notes: what people should know though nothing failed.
+        hooks: place, command, status and the last lines of the output of every hook that ran.
         watched: what both generations served during the watch.
         traffic: the probe's report; None where nothing served before.
         held_by_crashed: requests that crashed workers of the candidate held: lost.
@@ -73,6 +76,7 @@ class Receipt:
     seconds: float
     steps: tuple[dict[str, Any], ...]
     notes: tuple[str, ...]
+    hooks: tuple[dict[str, str], ...]
     watched: dict[str, Any] | None
     traffic: dict[str, Any] | None
     held_by_crashed: int
@@ -113,5 +117,6 @@ class Receipt:
             "drained": self.drained,
             "cut": self.cut,
             "notes": list(self.notes),
+            "hooks": list(self.hooks),
             "error": None if self.error is None else self.error.as_dict(),
         }

@@ -31,7 +31,7 @@ def packed(
     """A tar archive of the project.
 
     Args:
-        settings: Of `[app]`, over its name, its check and short times; `processes` is a table of its own.
+        settings: Of `[app]`, over its name, its check and short times; `processes` and `hooks` are tables.
         target: Of `[targets.production]`, over its domain.
         files: More files, by their path in the project.
         interface: What kind of app it is.
@@ -60,6 +60,7 @@ def _config(settings: dict[str, Any], target: dict[str, Any]) -> str:
     app = {"name": NAME, "module": "wsgi:app", "check": "/healthz", **QUICK, **settings}
     tables = {
         "processes": app.pop("processes", {}),
+        "hooks": app.pop("hooks", {}),
         "app": app,
         "targets.production": {"domain": DOMAIN, **target},
     }

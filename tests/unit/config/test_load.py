@@ -76,6 +76,10 @@ shared = ["media", "var/uploads"]
 [processes]
 worker = "celery -A 'the shop' worker"
 beat = { command = ["celery", "beat"], drain_timeout = "2m", steady = "0s", single = true, required = true }
+
+[hooks]
+after_build = ["flask warm", ["python", "-m", "warm"]]
+timeout = "5m"
 """)
     assert load_config(project, {}).model_dump(mode="json") == {
         "name": "store",
@@ -123,6 +127,11 @@ beat = { command = ["celery", "beat"], drain_timeout = "2m", steady = "0s", sing
                 "single": True,
                 "required": True,
             },
+        },
+        "hooks": {
+            "after_build": [["flask", "warm"], ["python", "-m", "warm"]],
+            **{key: [] for key in ("before_switch", "after_commit", "after_rollback", "on_failure")},
+            "timeout": "300s",
         },
     }
 

@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 
 from segue.build.source import Source
-from segue.config.schema import AppConfig
+from segue.config.schema import AppConfig, Hooks
 from segue.core.plan import Plan
 from segue.deploy.plan import BLUE_GREEN, HANDOFF, Ground, plan_deploy, plan_return, plan_start
 from segue.deploy.steps import PHASES, STEPS
 
 CONFIG = AppConfig.model_validate({"name": "shop", "check": "/healthz", "drain_timeout": "7s", "keep": 3})
+HOOKS = Hooks.model_validate(
+    {
+        "after_build": ["flask warm 'the cache'", ["true"]],
+        "before_switch": ["true"],
+        "after_commit": ["true"],
+        "after_rollback": ["true"],
+    }
+)
 SOURCE = Source(Path("/nowhere"), revision="8c1f2e9", git=True)
 RELEASE = "20261121T013455-8c1f2e9"
 LIVE = "20261120T000000-0000000.1"
@@ -37,7 +45,16 @@ def test_a_deploy_goes_through_all_phases() -> None:
     wanted.insert(5, "verify")
     assert names(deploy(LIVE, BLUE_GREEN)) == wanted
     wanted.insert(8, "processes")
-    assert names(deploy(LIVE, BLUE_GREEN, processes=("worker",))) == wanted == list(STEPS)
+    assert names(deploy(LIVE, BLUE_GREEN, processes=("worker",))) == wanted
+    config = CONFIG.model_copy(update={"hooks": HOOKS})
+    everything = Ground(config, "production", BLUE_GREEN, LIVE, ("worker",))
+    deployed = plan_deploy(everything, RELEASE, source=SOURCE, module="wsgi:app")
+    back = plan_return(everything, f"{RELEASE}.2")
+    hooked = ["after_build", "before_switch", "after_commit"]
+    assert [name for name in names(deployed) if name not in wanted] == hooked
+    assert [name for name in names(back) if name not in wanted] == ["before_switch", "after_rollback"]
+    assert [name for name in STEPS if name != "after_rollback"] == names(deployed)
+    assert deployed.steps[1].does == "run flask warm 'the cache', then true"
 
 
 def test_a_rollback_to_what_is_warm_boots_nothing() -> None:
