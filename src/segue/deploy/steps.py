@@ -16,8 +16,10 @@ from segue.core.record import Phase
 from segue.deploy import import_check
 from segue.deploy.apply import apply_record
 from segue.deploy.background import shift
+from segue.deploy.commands import in_thread
 from segue.deploy.hooks import run_hooks, run_settled_hooks
 from segue.deploy.releases import State
+from segue.deploy.room import demand_room
 from segue.deploy.run import Run
 from segue.deploy.scale import carried_over
 from segue.deploy.verify import verify_candidate
@@ -39,6 +41,7 @@ async def build(run: Run) -> str:
     release, source = run.plan.release, run.source
     if source is None:
         raise RuntimeError("a plan that builds has a source")
+    await in_thread(demand_room, run)
     facts = {"revision": source.revision, "commit": source.commit, "dirty": source.dirty}
     run.site.releases.update(release, state=State.BUILDING, created=run.site.timestamp(), by=run.by, **facts)
     built = await _built(run)
