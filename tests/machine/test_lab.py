@@ -21,7 +21,7 @@ from segue import __version__
 
 ROOT = Path(__file__).parents[2]
 VENV = f"{CHECKOUT}/venv"
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 UV = "/opt/segue/bin/uv"
 BUILD = {
     "uv": (

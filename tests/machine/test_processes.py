@@ -206,7 +206,7 @@ def test_a_restart_is_taken_back_for_a_required_process_and_a_rollback_never_is(
     assert app.record()["live"] == back["generation"] != before["live"]
     assert any("needs" in note and "switched off" in note for note in back["notes"]), back["notes"]
     app.host.run("rm", f"{DATA}/off")
-    until(lambda: all_run(app, back["generation"]), 30, "the process that needed the file")
+    until(lambda: all_run(app, back["generation"]), 60, "the process that needed the file")
 
 
 def test_one_that_is_not_required_is_told_and_the_release_stays(app: Served) -> None:
@@ -235,7 +235,7 @@ def test_its_log_is_followed(app: Served) -> None:
     with app.host.start(*words, user="deploy", cwd=CHECKOUT) as follower:
         assert follower.stdout is not None
         until(
-            lambda: "journalctl --unit" in app.host.run("ps", "-eo", "args").out, 30, "somebody who follows"
+            lambda: "journalctl --unit" in app.host.run("ps", "-eo", "args").out, 60, "somebody who follows"
         )
         app.host.run("kill", str(running(app)["clock"][1]))
         assert any("the scheduler ticks" in line for line in follower.stdout)
@@ -251,7 +251,7 @@ def test_it_is_killed_and_comes_back(app: Served) -> None:
         found = {one["name"]: one for one in app.ask("status")["processes"]}["worker"]
         return found["pid"] not in (0, pid) and found["restarts"] == 1
 
-    until(back, 30, "the new worker")
+    until(back, 60, "the new worker")
 
 
 def test_what_a_killed_executor_began_the_keeper_finishes(app: Served) -> None:
@@ -304,9 +304,9 @@ def test_hooks_run_as_the_apps_user_in_its_sandbox(app: Served) -> None:
 def test_after_a_reboot_they_run_and_with_the_unit_they_stop(app: Served) -> None:
     live = app.record()["live"]
     app.host.reboot()
-    until(lambda: all_run(app, live), 30, "the processes after the boot")
+    until(lambda: all_run(app, live), 60, "the processes after the boot")
     app.host.run("systemctl", "stop", "segue-shop", timeout=90)
     assert {one["state"] for one in app.ask("status")["processes"]} == {"inactive"}
     app.host.run("systemctl", "start", "segue-shop", timeout=90)
-    until(lambda: all_run(app, live), 30, "the processes after the start")
+    until(lambda: all_run(app, live), 60, "the processes after the start")
     demand_one_clock_at_a_time(app.host)

@@ -111,7 +111,7 @@ class Seat:
             return text.encode() in self._seen
 
         try:
-            until(seen, 30, text)
+            until(seen, 60, text)
         except AssertionError as error:
             error.add_note(self._seen.decode(errors="replace"))
             raise
@@ -143,7 +143,7 @@ def test_a_command_ends_with_its_askers_terminal(host: Host) -> None:
     seat.sees("here")
     seat.close()
     seat.leave()
-    until(lambda: "sleep" not in host.run("ps", "-eo", "args").out, 30, "the end of the command")
+    until(lambda: "sleep" not in host.run("ps", "-eo", "args").out, 60, "the end of the command")
 
 
 def test_after_a_reboot_the_committed_generation_serves(host: Host) -> None:

@@ -139,7 +139,7 @@ def test_wherever_it_is_cut_the_server_is_sound_and_the_next_run_finishes_it(ser
     curl = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Host: shop.example")
     assert server.host.run(*curl, "http://127.0.0.1/").out == "502"
     # as if it had died between the site and the reload, and later than a second after the last one
-    until(lambda: _recreated(server), 5.0, "a younger file than nginx's workers")
+    until(lambda: _recreated(server), 30.0, "a younger file than nginx's workers")
     assert "which nginx has not read" in server.setup("--yes").out
     assert server.setup().out == "nothing to do\n"
     assert len(server.host.run("ls", "-A", "/opt").out.split()) == 3  # wheels, the copy, the link

@@ -43,7 +43,7 @@ def _kill_keeper(host: Host, signal: str) -> None:
         now = host.show(unit, "ActiveState", "MainPID")
         return now["ActiveState"] == "active" and now["MainPID"] != before["MainPID"]
 
-    until(has_come_back, 30.0, "another keeper")
+    until(has_come_back, 60.0, "another keeper")
 
 
 def test_a_changed_config_another_segue_and_a_restart_lose_nothing(live: Host) -> None:

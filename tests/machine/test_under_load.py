@@ -76,7 +76,7 @@ def test_a_deploy_waits_for_the_end_of_a_standby(shop: Shop) -> None:
     socket = f"/run/segue/{NAME}/{shop.record()['standby']}/http.sock"
     shop.host.run("systemctl", "restart", "--no-block", "segue-shop")
     curl = shop.host.start("curl", "--silent", "--unix-socket", socket, "http://shop/slow?seconds=4")
-    until(lambda: RECOVERY in shop.host.read(f"{STATE}/lock"), 30, "the end of the standby")
+    until(lambda: RECOVERY in shop.host.read(f"{STATE}/lock"), 60, "the end of the standby")
     shop.commit("v5")
     shop.ask("deploy", "production")
     assert version(shop) == "v5"

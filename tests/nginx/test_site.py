@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 from segue.front.log import NGINX, Answers, Position
 
 pytestmark = needs_nginx
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.support.site import Site, configure, demand_no_loss, serving, traffic
 
 from segue import __version__
 
-ANSWER_TIMEOUT = 20.0
+ANSWER_TIMEOUT = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def test_workers_whose_master_was_killed_leave_gently(tmp_path: Path, server: st
             sock = connection.sock
             with asleep(site):
                 master.signal(signal.SIGKILL)
-                until(told_to_leave, 20, "the word to leave")
+                until(told_to_leave, 60, "the word to leave")
             assert connection.sock in (None, sock), "the connection was cut, and another one opened"
 
 

@@ -18,7 +18,7 @@ from segue.core.errors import Interrupted
 from segue.core.record import Phase, Record
 from segue.disk.home import Home
 
-LEAVE_TIMEOUT = 40.0
+LEAVE_TIMEOUT = 60.0
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.support.versions import other_version
 
 from segue.disk.processes import ProcessId, process
 
-LEAVE_TIMEOUT = 40.0
+LEAVE_TIMEOUT = 60.0
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def save(folder: Path, version: str) -> None:
 
 
 def demand_live(site: Site, version: str) -> None:
-    until(lambda: deaths.fetch(f"{site.url}/") == version, 40, f"{version} live")
+    until(lambda: deaths.fetch(f"{site.url}/") == version, 60, f"{version} live")
 
 
 def told(site: Site, text: str) -> bool:

@@ -32,7 +32,7 @@ HAS_IPV6 = Path("/proc/net/if_inet6").exists()
 needs_nginx = pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed: apt install nginx-light")
 
 ONE, TWO = "20261121T013455-8c1f2e9.1", "20261121T013500-8c1f2e9.1"
-END_TIMEOUT = 20.0
+END_TIMEOUT = 60.0
 
 CONF = """\
 {user}pid {root}/nginx.pid;

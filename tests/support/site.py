@@ -38,7 +38,7 @@ QUICK = {
 }
 
 
-def until(condition: Callable[[], Any], timeout: float = 20.0, what: str = "the condition") -> Any:
+def until(condition: Callable[[], Any], timeout: float = 60.0, what: str = "the condition") -> Any:
     """Poll `condition` until it is true, and return what it gave.
 
     Raises:

@@ -11,7 +11,7 @@ from threading import Event
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-OPEN_TIMEOUT = 20.0
+OPEN_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urlsplit
 
-GET_TIMEOUT = 10.0
+GET_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)

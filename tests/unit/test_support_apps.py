@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-ANSWER_TIMEOUT = 10.0
-EXIT_TIMEOUT = 10.0
+ANSWER_TIMEOUT = 30.0
+EXIT_TIMEOUT = 30.0
 BOOT_FAILED, APP_NOT_FOUND = 3, 4
 
 

@@ -26,7 +26,7 @@ from tests.support.machine.layers import layers, place, unfit
 from tests.support.site import Outcome, until
 from tests.support.way import Way
 
-BOOT_TIMEOUT, POWEROFF_TIMEOUT, ROOM_TIMEOUT = 30.0, 40.0, 30.0
+BOOT_TIMEOUT, POWEROFF_TIMEOUT, ROOM_TIMEOUT = 90.0, 90.0, 90.0
 DEPLOY, CHECKOUT = "deploy", "/home/deploy/shop"
 _ME = ("-c", "user.name=Deploy", "-c", "user.email=deploy@shop.example", "-c", "init.defaultBranch=main")
 ENVIRONMENT = {

@@ -13,7 +13,7 @@ from tests.support.machine.shop import DOMAIN
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 # the service restarts: clients come back
 RESTARTING = 1012
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 STDIN = 0
 CGROUP = "segue-lab-"
-BOOT_TIMEOUT, END_TIMEOUT = 10.0, 10.0
+BOOT_TIMEOUT, END_TIMEOUT = 30.0, 30.0
 POLL = 0.01
 # with its own pid namespace, everything in it dies with it; alone, nspawn leaves the host's init behind
 NSPAWN = (
