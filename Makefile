@@ -27,11 +27,11 @@ demo: setup
 	@$(BIN)/segue demo
 
 test: setup
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak and not machine"
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not soak and not machine"
 
 # the tests that say the most in the least time
 smoke: setup
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak and not machine" tests/unit tests/process/test_deploy.py tests/process/test_gate.py \
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not soak and not machine" tests/unit tests/process/test_deploy.py tests/process/test_gate.py \
 	  tests/process/test_bad_sources.py tests/nginx
 
 # real systemd, nginx and sudo; as root, with what tests/machine/install.sh installs; the tests of a file may share a host
