@@ -29,6 +29,7 @@ START: dict[str, Any] = {
     "user_config": None,
     "ready_timeout": 60.0,
     "wrap": True,
+    "seen": "-",
 }
 PER_ROUND = 1000
 Round = Callable[[], float]

@@ -17,7 +17,7 @@ from benchmarks.servers import Server, TcpAddress, bare_server, wrapped_server
 WARM_UP = 0.5
 # by how much one server may differ from itself within a quadruple
 SPOILT = 0.1
-REPEATS = 4
+REPEATS = 20
 
 
 @dataclass(frozen=True)

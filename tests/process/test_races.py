@@ -78,6 +78,50 @@ def test_workers_whose_master_was_killed_leave_gently(tmp_path: Path, server: st
             assert connection.sock in (None, sock), "the connection was cut, and another one opened"
 
 
+# the worker's one loop sleeps, as on a machine that has no time for it
+ASLEEP = """
+import pathlib
+import time
+
+def nap():
+    pathlib.Path({file!r}).touch()
+    time.sleep(3)
+
+def post_worker_init(worker):
+    app = worker.wsgi
+
+    def answer(environ, start_response):
+        if environ["PATH_INFO"] == "/block":
+            worker.method_queue.defer(nap)
+        return app(environ, start_response)
+
+    worker.wsgi = answer
+"""
+
+
+def test_a_request_that_came_while_the_loop_slept_is_answered_though_its_connection_idled_too_long(
+    tmp_path: Path,
+) -> None:
+    """Gunicorn's own closes what idled for 2 s without another look, and that resets who has just asked."""
+    folder = made(tmp_path / "project", "gthread")
+    begun = tmp_path / "asleep"
+    (folder / "gunicorn.conf.py").write_text(ASLEEP.format(file=str(begun)))
+    configure(folder, workers=1, threads=4)
+    with serving(folder) as site, contextlib.ExitStack() as stack:
+        idle, blocking = (
+            stack.enter_context(contextlib.closing(http.client.HTTPConnection(site.bind))) for _ in range(2)
+        )
+        for path in ("/", "/block"):
+            connection = blocking if path == "/block" else idle
+            connection.request("GET", path)
+            connection.getresponse().read()
+        until(begun.exists, what="the loop asleep")
+        sock = idle.sock
+        idle.request("GET", "/")
+        assert idle.getresponse().read() == b"v1"
+        assert idle.sock is sock is not None
+
+
 @contextlib.contextmanager
 def asleep(site: Site) -> Iterator[None]:
     """The keeper, which would tell orphans to leave, hears of nothing within the block."""

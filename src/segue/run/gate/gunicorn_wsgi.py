@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 import traceback
 from _thread import allocate_lock, get_ident, start_new_thread
 from collections.abc import Callable, Iterator
@@ -129,7 +130,21 @@ def _linger(worker: Any) -> None:
             threading.Thread(target=close, args=(connection, True)).start()
 
     gthread.TConn.close = close_aside
+    _keep_who_asks(worker)
     _outlive_master(worker)
+
+
+def _keep_who_asks(worker: Any) -> None:
+    """Look once more before idle connections are closed: on a busy machine a request may have come."""
+    murder = worker.murder_keepalived
+
+    def murder_keepalived(force: bool = False) -> None:
+        idle = worker.keepalived_conns
+        if idle and (force or idle[0].timeout <= time.monotonic()):
+            worker.wait_for_and_dispatch_events(timeout=0)
+        murder(force)
+
+    worker.murder_keepalived = murder_keepalived
 
 
 def _outlive_master(worker: Any) -> None:
