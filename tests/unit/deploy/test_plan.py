@@ -129,6 +129,12 @@ def test_the_words_of_blue_green() -> None:
     assert {step.name: step.does for step in plan.steps} == BLUE_GREEN_DOES
 
 
+def test_the_words_of_processes() -> None:
+    steps = {step.name: step.does for step in deploy(LIVE, BLUE_GREEN, processes=("worker", "clock")).steps}
+    expected = f"run worker, clock as {RELEASE}.1 says; then those before finish, and leave"
+    assert steps["processes"] == expected
+
+
 def test_the_words_of_a_start_and_of_a_return() -> None:
     started = {step.name: step.does for step in plan_start(ground(LIVE), RELEASE, 1, verb="restart").steps}
     assert started == {name: does for name, does in DOES.items() if name in started}
