@@ -48,7 +48,7 @@ def load_config(project: Path, overrides: Mapping[str, Any], target: str | None 
     flags = {key: value for key, value in overrides.items() if value is not None}
     _refuse_problems(source, document, flags)
     target = LOCAL if target is None else target
-    beside = {"processes": document.get("processes", {})}
+    beside = {table: document.get(table, {}) for table in ("processes", "env")}
     return _merged(target, document["app"] | beside | _overlay(document, target) | flags)
 
 

@@ -13,6 +13,8 @@ from segue.config.written import (
     Bind,
     Command,
     Domain,
+    EnvKey,
+    EnvKind,
     FilePath,
     FullPath,
     HostHeader,
@@ -208,6 +210,9 @@ class AppConfig(App):
     processes: dict[ProcessName, Process] = Field(default_factory=dict)
     """The `[processes]` table."""
 
+    env: dict[EnvKey, EnvKind] = Field(default_factory=dict)
+    """The `[env]` table."""
+
 
 class Target(Settings):
     """A `[targets.NAME]` table: only the keys that it sets count, and they are laid over `[app]`."""
@@ -254,6 +259,9 @@ class ConfigFile(_Table):
 
     processes: dict[ProcessName, Process] = Field(default_factory=dict)
     """On a server: what the app runs besides, by name: workers, a scheduler."""
+
+    env: dict[EnvKey, EnvKind] = Field(default_factory=dict)
+    """The keys that the app's environment has to have, and what each looks like: `DATABASE_URL = "url"`."""
 
     targets: dict[Name, Target] = Field(default_factory=dict)
     """Where it is deployed, by name. `local` is always there."""

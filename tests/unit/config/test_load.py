@@ -76,6 +76,10 @@ shared = ["media", "var/uploads"]
 [processes]
 worker = "celery -A 'the shop' worker"
 beat = { command = ["celery", "beat"], drain_timeout = "2m", steady = "0s", single = true, required = true }
+
+[env]
+DATABASE_URL = "url"
+_sentry2 = "secret?"
 """)
     assert load_config(project, {}).model_dump(mode="json") == {
         "name": "store",
@@ -108,6 +112,7 @@ beat = { command = ["celery", "beat"], drain_timeout = "2m", steady = "0s", sing
         "keep": 1,
         "auto_rollback": False,
         "shared": ["media", "var/uploads"],
+        "env": {"DATABASE_URL": "url", "_sentry2": "secret?"},
         "processes": {
             "worker": {
                 "command": ["celery", "-A", "the shop", "worker"],

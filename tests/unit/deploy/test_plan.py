@@ -37,7 +37,16 @@ def test_a_deploy_goes_through_all_phases() -> None:
     wanted.insert(5, "verify")
     assert names(deploy(LIVE, BLUE_GREEN)) == wanted
     wanted.insert(8, "processes")
-    assert names(deploy(LIVE, BLUE_GREEN, processes=("worker",))) == wanted == list(STEPS)
+    assert names(deploy(LIVE, BLUE_GREEN, processes=("worker",))) == wanted == list(STEPS)[1:]
+
+
+def test_a_plan_that_starts_something_tells_what_there_is_to_say_of_its_environment() -> None:
+    told = Ground(CONFIG, "local", BLUE_GREEN, LIVE, env="PORT: as the app needs it")
+    plan = plan_deploy(told, RELEASE, source=SOURCE, module="wsgi:app")
+    assert names(plan)[:2] == list(STEPS)[:2] == ["env", "build"]
+    assert plan.steps[0].does == told.env
+    assert names(plan_start(told, RELEASE, 2, verb="restart"))[:2] == ["env", "boot"]
+    assert names(plan_return(told, LIVE))[0] == "ready"
 
 
 def test_a_rollback_to_what_is_warm_boots_nothing() -> None:
