@@ -14,8 +14,8 @@ No library reads as systemd does, and systemd tells nobody what it read. Its rul
 - Without quotes a value ends with its line, less the white space at its end. A backslash takes the meaning
   from any character; an end of line behind one is dropped.
 - Quotes that are never closed end with the file. ``\r`` ends a line as ``\n`` does. Nothing is expanded.
-- The last assignment to a key holds. It is not passed on if the key is no plain name, or if the value has a
-  control character other than tab and newline.
+- The last assignment to a key holds. Where the key is no plain name, it is not passed on; the journal has all
+  of it then, its value too.
 - A file with a zero byte, or that is not UTF-8, is not read at all: the unit does not start.
 """
 
@@ -40,7 +40,6 @@ _LINE = re.compile(r"[^\r\n]*")
 _QUOTED = re.compile(r"""[ \t]*(?:'([^']*)'?|"((?:\\.|[^"\\])*)\\?"?)""", re.DOTALL)
 _BARE = re.compile(r"[ \t]*((?:\\(?:.|\Z)|[^\\\r\n])*?)[ \t]*(?=[\r\n]|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.?)", re.DOTALL)
-_NOT_PASSED_ON = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 # it would print the numbers of lines that it can't read, and keys that come twice
 logging.getLogger("dotenv").addHandler(logging.NullHandler())
@@ -48,10 +47,7 @@ logging.getLogger("dotenv").addHandler(logging.NullHandler())
 
 def read_as_systemd(text: str, version: int) -> dict[str, str]:
     """The environment that systemd `version` makes of the file's `text`."""
-    read = dict(_assignments(text, version))
-    return {
-        key: value for key, value in read.items() if KEY.fullmatch(key) and not _NOT_PASSED_ON.search(value)
-    }
+    return {key: value for key, value in _assignments(text, version) if KEY.fullmatch(key)}
 
 
 def read_as_dotenv(text: str, *, interpolate: bool = True) -> dict[str, str]:
