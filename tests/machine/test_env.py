@@ -110,7 +110,7 @@ def test_only_names_are_told_of_what_is_new_and_what_is_read_otherwise(app: Serv
     set_env(app, GOOD)
     demand_env(app, "v2")
     first = app.ask("deploy")
-    assert ("env", "3 keys") in [(one["name"], one["detail"][:6]) for one in first["steps"]], first["steps"]
+    assert ("env", "4 keys") in [(one["name"], one["detail"][:6]) for one in first["steps"]], first["steps"]
     changed = GOOD.replace(SECRETS[0], SECRETS[1]).replace("MAIL_FROM", "EXTRA='b' # c\nMAIL_FROM")
     set_env(app, changed)
     second = app.ask("restart")
