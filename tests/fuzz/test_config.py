@@ -34,6 +34,7 @@ plausible = st.sampled_from(
         "sync",
         "https",
         "a b",
+        "secret?",
     ]
 )
 scalars = st.booleans() | st.integers() | st.integers(0, 9) | st.floats() | texts | plausible
@@ -49,6 +50,8 @@ documents = st.fixed_dictionaries(
     optional={
         "app": tables | values,
         "processes": st.dictionaries(st.sampled_from(["worker"]) | texts, tables | values, max_size=3)
+        | values,
+        "env": st.dictionaries(st.sampled_from(["KEY", "a-b"]) | texts, scalars | plausible, max_size=3)
         | values,
         "targets": st.dictionaries(st.sampled_from(["local", "web"]) | texts, tables | values, max_size=3)
         | values,

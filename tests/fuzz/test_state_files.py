@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from segue.core.address import Address
 from segue.core.errors import ERRORS_BY_EXIT_CODE, Bug, Refused, SegueError
 from segue.core.record import Record
 from segue.deploy.apply import apply_record
+from segue.deploy.env import check_environment
 from segue.deploy.recovered import write_interrupted_receipt
 from segue.deploy.releases import Releases
 from segue.deploy.run import Site
 from segue.disk.home import Home
+from segue.embedded.environment import environment_of
 from segue.embedded.masters import Masters
 from segue.embedded.tasks import OwnTasks
 from segue.proof.receipt import read_receipt
@@ -60,6 +63,7 @@ KEEPER = {
 STATE = {
     "id": RELEASE, "state": "good", "created": AT, "by": "ann", "revision": "8c1f2e9", "commit": "8c1f2e9",
     "dirty": False, "module": "wsgi:app", "python": "/usr/bin/python3", "starts": 1, "live_at": AT,
+    "env": [{"key": "NAME", "kind": "text?", "example": None, "configured": True}],
 }  # fmt: skip
 START = {
     "generation": LIVE, "release": RELEASE, "root": "/srv", "argv": ["/bin/false"], "environ": {},
@@ -98,6 +102,7 @@ FILES: dict[str, Any] = {
     f"{GENERATION}/refused.json": {"kind": "gunicorn_config", "evidence": "no"},
     f"{GENERATION}/check.78": CHECK,
     f"{GENERATION}/crashed.79": {"held": 1, "at": 1.0},
+    f"{GENERATION}/env.json": {"salt": "5a17", "keys": [{"key": "NAME", "digest": "d16e57"}]},
     "events.jsonl": {**BEGIN, "event": "step", **STEP},
     "lock": {"what": "deploy", "pid": 1, "user": "ann", "since": AT},
 }
@@ -154,9 +159,9 @@ def converge(home: Home) -> None:
     """What the next controller does first, but for starting anything; only documented errors end it."""
     with socket.socket() as listener, contextlib.suppress(SegueError):
         masters = Masters(home, listener.fileno(), {})
-        site = Site(
-            home, masters, JumpClock(), Address("127.0.0.1", 8000), {}, lambda _event: None, OwnTasks()
-        )
+        silent, environment = lambda _event: None, partial(environment_of, home, {})
+        address = Address("127.0.0.1", 8000)
+        site = Site(home, masters, JumpClock(), address, {}, silent, OwnTasks(), environment)
         record = home.read_record()
         with contextlib.suppress(SegueError):
             asyncio.run(apply_record(Record(), masters))
@@ -168,6 +173,7 @@ def converge(home: Home) -> None:
         with contextlib.suppress(SegueError):
             site.releases.python(RELEASE)
             site.releases.module(RELEASE)
+            check_environment(site, site.releases.contract(RELEASE), LIVE)
         generation = site.generation(LIVE)
         with contextlib.suppress(SegueError):
             trouble_of(generation, late=True)

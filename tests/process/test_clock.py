@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from segue.deploy.execute import execute
 from segue.deploy.prepare import Wish, look_up, prepare
 from segue.deploy.run import Site
 from segue.disk.events import Event, append_event
+from segue.embedded.environment import environment_of
 from segue.embedded.tasks import OwnTasks
 from segue.proof.receipt import Receipt
 
@@ -50,7 +52,7 @@ class Executor:
     def site(self) -> Site:
         bench = self.bench
         told = (bench.address, bench.environ, self._say, OwnTasks())
-        return Site(bench.home, bench.processes, self.clock, *told)
+        return Site(bench.home, bench.processes, self.clock, *told, partial(environment_of, bench.home, {}))
 
     def _say(self, event: Event) -> None:
         append_event(self.bench.home.events, event)
@@ -62,8 +64,8 @@ class Executor:
         config = load_config(self.bench.home.project, {})
         wish = Wish(verb)
         if verb in ("up", "deploy"):
-            source, module = look_up(self.bench.home.project, config, None, None)
-            wish = replace(wish, source=source, module=module)
+            source, module, contract = look_up(self.bench.home.project, config, None, None)
+            wish = replace(wish, source=source, module=module, contract=contract)
         return asyncio.run(execute(prepare(self.site, config, wish)))
 
 

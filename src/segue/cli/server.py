@@ -49,6 +49,7 @@ def converse_with(
     from pathlib import Path  # noqa: PLC0415 - `segue status` of a laptop should start instantly
 
     from segue.config.project import find_project  # noqa: PLC0415
+    from segue.core.contract import Contract  # noqa: PLC0415
     from segue.deploy.prepare import look_up  # noqa: PLC0415
     from segue.disk.lock import user_name  # noqa: PLC0415
     from segue.server.asking import converse  # noqa: PLC0415
@@ -57,13 +58,13 @@ def converse_with(
     from segue.server.travel import send  # noqa: PLC0415
 
     config, found = _config(target)
-    source, module = None, ""
+    source, module, contract = None, "", Contract()
     if verb == "deploy":
         path, rev = args.pop("path", None), args.pop("rev", None)
-        source, module = look_up(find_project(Path.cwd()), config, path, rev)
+        source, module, contract = look_up(find_project(Path.cwd()), config, path, rev)
         if found.host is not None and not args.get("dry_run"):
             source = send(source, found.host, Layout(config.name), config.shared)
-    request = Request(config.name, verb, args, user_name(), config, source, module, command)
+    request = Request(config.name, verb, args, user_name(), config, source, module, command, contract)
     return converse(found.host, Layout(config.name), request.as_dict())
 
 

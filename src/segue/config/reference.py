@@ -51,6 +51,21 @@ On a server, what the app runs besides: `worker = "celery -A shop worker"`, or a
 release's: started after the commit of a deploy, each as a systemd unit of its own in the app's sandbox; then
 those of the release before get SIGTERM, finish what they hold, and leave.
 """
+_ENV = """\
+The keys that the app's environment has to have, by name: `DATABASE_URL = "url"`. A deploy, a restart or a
+rollback that would start without one is refused before anything is touched. Those that the source's
+`.env.example` sets are demanded as `text`, unless they stand here.
+
+| kind | a value |
+|---|---|
+| `"url"` | `SCHEME://` and what follows, without spaces |
+| `"secret"` | 16 characters or more, and not the value in `.env.example` |
+| `"int"` | a whole number |
+| `"bool"` | `true`, `false`, `yes`, `no`, `on`, `off`, `1` or `0` |
+| `"text"` | anything, nothing too |
+
+With a question mark, `"url?"`, the key may be missing, or empty.
+"""
 _HOOKS = """\
 Commands at named places of a deploy: `before_switch = ["python -m shop.warm", ["flask", "warm", "the
 cache"]]`. One runs after the other, without a shell, in the new release's folder, with the app's
@@ -106,6 +121,7 @@ def reference_page() -> str:
             *(_INTRODUCTION, "## [app]\n", *_rows(app)),
             *("\n## [targets.NAME]\n", _TARGETS, *_rows(own)),
             *("\n## [processes]\n", _PROCESSES, *_rows(process)),
+            *("\n## [env]\n", _ENV),
             *("\n## [hooks]\n", _HOOKS, *_rows(hooks), ""),
         ]
     )

@@ -13,6 +13,8 @@ from segue.config.written import (
     Bind,
     Command,
     Domain,
+    EnvKey,
+    EnvKind,
     FilePath,
     FullPath,
     HostHeader,
@@ -231,6 +233,9 @@ class AppConfig(App):
     processes: dict[ProcessName, Process] = Field(default_factory=dict)
     """The `[processes]` table."""
 
+    env: dict[EnvKey, EnvKind] = Field(default_factory=dict)
+    """The `[env]` table."""
+
     hooks: Hooks = Hooks()
     """The `[hooks]` table."""
 
@@ -280,6 +285,9 @@ class ConfigFile(_Table):
 
     processes: dict[ProcessName, Process] = Field(default_factory=dict)
     """On a server: what the app runs besides, by name: workers, a scheduler."""
+
+    env: dict[EnvKey, EnvKind] = Field(default_factory=dict)
+    """The keys that the app's environment has to have, and what each looks like: `DATABASE_URL = "url"`."""
 
     hooks: Hooks = Hooks()
     """Commands at named places of a deploy."""

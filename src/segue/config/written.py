@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic_core import CoreSchema, core_schema
 
 from segue.core.address import Address, parse_address
+from segue.core.contract import KEY, KINDS
 from segue.core.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -229,5 +231,14 @@ UnixName = Annotated[
 ]
 ProcessName = Annotated[
     str, Written(r"[a-z][a-z0-9_-]{0,30}", "a process's name of at most 31 small letters", "worker")
+]
+EnvKey = Annotated[str, Written(KEY.pattern, "the name of an environment variable", "DATABASE_URL")]
+EnvKind = Annotated[
+    str,
+    Written(
+        rf"(?:{'|'.join(KINDS)})\??",
+        f'{", ".join(map(json.dumps, KINDS))}, with "?" at its end where the key may be missing',
+        "url?",
+    ),
 ]
 Size = Annotated[str, Written(r"[1-9][0-9]{0,8}[km]?", "a size, in bytes, k or m", "10m")]

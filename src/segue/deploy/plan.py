@@ -25,6 +25,7 @@ class Ground:
         strategy: how new requests change sides there.
         live: the generation that serves; None where nothing does.
         processes: the names of the processes that run there, or are to, beside those that serve.
+        env: what there is to say of the environment that starts there; empty where there is nothing.
     """
 
     config: AppConfig
@@ -32,6 +33,7 @@ class Ground:
     strategy: str
     live: str | None
     processes: tuple[str, ...] = ()
+    env: str = ""
 
 
 def plan_deploy(ground: Ground, release: str, *, source: Source, module: str, verb: str = "deploy") -> Plan:
@@ -42,13 +44,13 @@ def plan_deploy(ground: Ground, release: str, *, source: Source, module: str, ve
         Step("import", f"import {module} once, apart from everything, with the release's own interpreter"),
     )
     generation = generation_id(release, 1)
-    return _plan(ground, verb, generation, (*build, *_start(ground, generation)))
+    return _plan(ground, verb, generation, (*_env(ground), *build, *_start(ground, generation)))
 
 
 def plan_start(ground: Ground, release: str, number: int, *, verb: str) -> Plan:
     """The plan to start `release`, which is on disk, for the `number`th time: a rollback or a restart."""
     generation = generation_id(release, number)
-    return _plan(ground, verb, generation, _start(ground, generation))
+    return _plan(ground, verb, generation, (*_env(ground), *_start(ground, generation)))
 
 
 def plan_return(ground: Ground, generation: str) -> Plan:
@@ -73,6 +75,10 @@ def _plan(ground: Ground, verb: str, generation: str, until_ready: tuple[Step, .
             *_hand_over(ground, generation, "after_rollback" if verb == "rollback" else "after_commit"),
         ),
     )
+
+
+def _env(ground: Ground) -> tuple[Step, ...]:
+    return (Step("env", ground.env),) if ground.env else ()
 
 
 def _start(ground: Ground, generation: str) -> tuple[Step, ...]:

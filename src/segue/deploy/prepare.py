@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segue.build.detect import detect_module
+from segue.build.example import example_of
 from segue.build.source import Source, resolve_source
 from segue.config.schema import AppConfig
+from segue.core.contract import Contract
 from segue.core.errors import Refused, UsageError
 from segue.core.ids import new_release_id, release_of
-from segue.core.plan import Plan
 from segue.core.record import Record
+from segue.deploy.env import check_environment
 from segue.deploy.plan import Ground, plan_deploy, plan_return, plan_start
 from segue.deploy.run import Run, Site
 from segue.run.servers import GATED
@@ -28,6 +30,7 @@ class Wish:
         strategy: how requests are to change sides, where one is named.
         source: what to deploy; None where the release is on disk.
         module: the app in it.
+        contract: what it demands of its environment.
     """
 
     verb: str
@@ -36,16 +39,22 @@ class Wish:
     strategy: str | None = None
     source: Source | None = None
     module: str = ""
+    contract: Contract = field(default_factory=Contract)
 
 
-def look_up(project: Path, config: AppConfig, path: str | None, rev: str | None) -> tuple[Source, str]:
-    """What to deploy, and the app in it.
+def look_up(
+    project: Path, config: AppConfig, path: str | None, rev: str | None
+) -> tuple[Source, str, Contract]:
+    """What to deploy, the app in it, and what that demands of its environment.
+
+    It is for who asks to look: on a server root does not read what lies in a source.
 
     Raises:
         SegueError: there is no such source, or no app in it.
     """
     folder = project if path is None else Path(path)
-    return resolve_source(folder, rev), config.module or detect_module(folder)
+    source, module = resolve_source(folder, rev), config.module or detect_module(folder)
+    return source, module, Contract.of(config.env, example_of(source))
 
 
 def prepare(site: Site, config: AppConfig, wish: Wish) -> Run:
@@ -54,8 +63,17 @@ def prepare(site: Site, config: AppConfig, wish: Wish) -> Run:
     Raises:
         SegueError: it can't be done; nothing was touched.
     """
+    _refuse_unfit(site, config, wish)
     record = site.home.read_record()
-    ground = Ground(config, site.target, site.strategy, record.live, _processes(site, config))
+    if wish.source is None:
+        return _of_release(site, config, wish, record, _release_on_disk(site, wish, record))
+    ground = _ground(site, config, record, wish.contract)
+    release = new_release_id(site.now(), wish.source.revision, site.home.releases())
+    plan = plan_deploy(ground, release, source=wish.source, module=wish.module, verb=wish.verb)
+    return Run(plan, config, site, record, wish.module, wish.by, wish.source, wish.contract)
+
+
+def _refuse_unfit(site: Site, config: AppConfig, wish: Wish) -> None:
     if wish.strategy not in (None, site.strategy):
         raise UsageError(
             "strategy",
@@ -70,14 +88,24 @@ def prepare(site: Site, config: AppConfig, wish: Wish) -> Run:
             evidence="it binds by itself, so it can't share the socket that users come in by",
             hint=f"on this target use one of {', '.join(GATED)}; a server target runs it",
         )
-    if wish.source is None:
-        release = _release_on_disk(site, wish, record)
-        return Run(
-            _plan(site, ground, wish, record, release), config, site, record, _module(site, release), wish.by
-        )
-    release = new_release_id(site.now(), wish.source.revision, site.home.releases())
-    plan = plan_deploy(ground, release, source=wish.source, module=wish.module, verb=wish.verb)
-    return Run(plan, config, site, record, wish.module, wish.by, source=wish.source)
+
+
+def _of_release(site: Site, config: AppConfig, wish: Wish, record: Record, release: str) -> Run:
+    """A release on disk: the generation of it that is kept warm, or a new one, by the release's contract."""
+    warm, contract = record.standby, site.releases.contract(release)
+    if wish.verb == "rollback" and warm is not None and release_of(warm) == release and _is_up(site, warm):
+        # it has its environment
+        plan = plan_return(_ground(site, config, record), warm)
+    else:
+        ground = _ground(site, config, record, contract)
+        plan = plan_start(ground, release, site.releases.next_start(release), verb=wish.verb)
+    return Run(plan, config, site, record, site.releases.module(release), wish.by, contract=contract)
+
+
+def _ground(site: Site, config: AppConfig, record: Record, contract: Contract | None = None) -> Ground:
+    """What a plan starts from; where it starts a generation, that has a `contract`."""
+    env = "" if contract is None else check_environment(site, contract, record.live).describe()
+    return Ground(config, site.target, site.strategy, record.live, _processes(site, config), env)
 
 
 def _processes(site: Site, config: AppConfig) -> tuple[str, ...]:
@@ -85,10 +113,6 @@ def _processes(site: Site, config: AppConfig) -> tuple[str, ...]:
     if site.background is None:
         return ()
     return tuple(dict.fromkeys([*config.processes, *(name for _, name in site.background.running())]))
-
-
-def _module(site: Site, release: str) -> str:
-    return site.releases.module(release)
 
 
 def _release_on_disk(site: Site, wish: Wish, record: Record) -> str:
@@ -102,14 +126,6 @@ def _release_on_disk(site: Site, wish: Wish, record: Record) -> str:
     if wish.verb == "restart":
         return release_of(record.live)
     return site.releases.rollback_target(record, wish.to)
-
-
-def _plan(site: Site, ground: Ground, wish: Wish, record: Record, release: str) -> Plan:
-    """A release that is on disk: the generation of it that is kept warm, or a new one."""
-    warm = record.standby
-    if wish.verb == "rollback" and warm is not None and release_of(warm) == release and _is_up(site, warm):
-        return plan_return(ground, warm)
-    return plan_start(ground, release, site.releases.next_start(release), verb=wish.verb)
 
 
 def _is_up(site: Site, generation: str) -> bool:

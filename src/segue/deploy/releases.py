@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from segue.core.contract import Contract
 from segue.core.errors import Refused, UsageError
 from segue.core.ids import generation_number, release_of
 from segue.core.record import Record
@@ -16,6 +17,9 @@ from segue.disk.forms import MAYBE_TEXT, Form
 from segue.disk.home import Home
 
 FAILED_KEPT = 2
+
+# one line of a contract, as `Contract.as_list` writes it
+CONTRACT: Form = {"key": str, "kind": str, "example": MAYBE_TEXT, "configured": bool}
 
 _FACTS: Form = {
     **dict.fromkeys(
@@ -34,6 +38,7 @@ _FACTS: Form = {
         MAYBE_TEXT,
     ),
     "starts": (int, None),
+    "env": ([CONTRACT], None),  # older releases have none
 }
 
 
@@ -82,16 +87,30 @@ class Releases:
         """
         return self._needed(release, "module")
 
+    def contract(self, release: str) -> Contract:
+        """What `release` demands of its environment.
+
+        Raises:
+            Refused: nobody knows.
+        """
+        try:
+            return Contract.from_list(self.read(release).get("env") or [])
+        except ValueError:
+            raise self._unknown(release, "env") from None
+
     def _needed(self, release: str, fact: str) -> str:
         facts = self.read(release)
         if facts.get(fact) is None:
-            raise Refused(
-                "release_file",
-                f"{self.home.release_state(release)} does not say how {release} is started.",
-                evidence=f"its state: {facts.get('state')}, its {fact}: unknown",
-                hint="it was damaged on the disk; `segue deploy` makes a new release",
-            )
+            raise self._unknown(release, fact)
         return str(facts[fact])
+
+    def _unknown(self, release: str, fact: str) -> Refused:
+        return Refused(
+            "release_file",
+            f"{self.home.release_state(release)} does not say how {release} is started.",
+            evidence=f"its state: {self.read(release).get('state')}, its {fact}: unknown",
+            hint="it was damaged on the disk; `segue deploy` makes a new release",
+        )
 
     def next_start(self, release: str) -> int:
         """The number of the next start of `release`."""

@@ -10,6 +10,7 @@ from typing import Any
 from segue.build.source import Source
 from segue.config.schema import AppConfig
 from segue.core.address import Address
+from segue.core.contract import Contract
 from segue.core.plan import Plan
 from segue.core.record import Record
 from segue.core.secrets import Secrets
@@ -19,6 +20,7 @@ from segue.deploy.releases import Releases
 from segue.deploy.seams import Background, Clock, Front, Processes, Tasks
 from segue.disk.events import Event
 from segue.disk.home import Home
+from segue.run.environment import Environment
 from segue.run.generation import Generation
 
 Say = Callable[[Event], None]
@@ -36,6 +38,7 @@ class Site:
         environ: the environment that generations start from.
         say: takes every event.
         tasks: runs what a deploy runs beside the app's processes.
+        environment: what a generation that starts now gets as its environment.
         target: its name.
         front: the proxy before the app; None where the app's own processes accept what users send.
         background: the app's other processes; None where it has none.
@@ -48,6 +51,7 @@ class Site:
     environ: Mapping[str, str]
     say: Say
     tasks: Tasks
+    environment: Callable[[], Environment]
     target: str = "local"
     front: Front | None = None
     background: Background | None = None
@@ -94,6 +98,7 @@ class Run:
         record: the record as it last was written.
         module: the app, ``wsgi:app``.
         source: what its release is built from; None where the release is on disk.
+        contract: what its release demands of its environment.
         by: who asked for it.
         steps: how its steps went, as the receipt lists them.
         notes: what people should know though nothing failed.
@@ -114,6 +119,7 @@ class Run:
     module: str
     by: str
     source: Source | None = None
+    contract: Contract = field(default_factory=Contract)
     steps: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     outputs: list[dict[str, str]] = field(default_factory=list)

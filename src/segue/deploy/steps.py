@@ -17,6 +17,7 @@ from segue.deploy import import_check
 from segue.deploy.apply import apply_record
 from segue.deploy.background import shift
 from segue.deploy.commands import in_thread
+from segue.deploy.env import check_environment, leave_fingerprint
 from segue.deploy.hooks import run_hooks, run_settled_hooks
 from segue.deploy.releases import State
 from segue.deploy.room import demand_room
@@ -36,6 +37,14 @@ ASIDE = "aside"
 ASIDE_GRACE = 2.0
 
 
+async def env(run: Run) -> str:
+    """Ask once more for what the plan went by, and tell what is new in the environment."""
+    met = check_environment(run.site, run.contract, run.record.live)
+    for text in met.notes:
+        run.note(text)
+    return f"{len(met.keys)} keys as the app needs them" if met.keys else ""
+
+
 async def build(run: Run) -> str:
     """Source to release: the code, and a virtual environment of its own."""
     release, source = run.plan.release, run.source
@@ -44,6 +53,7 @@ async def build(run: Run) -> str:
     await in_thread(demand_room, run)
     facts = {"revision": source.revision, "commit": source.commit, "dirty": source.dirty}
     run.site.releases.update(release, state=State.BUILDING, created=run.site.timestamp(), by=run.by, **facts)
+    run.site.releases.update(release, env=run.contract.as_list())
     built = await _built(run)
     run.site.releases.update(release, state=State.READY, module=run.module, **built)
     return f"{built['files']} files"
@@ -103,6 +113,7 @@ async def boot(run: Run) -> str:
     )
     run.candidate.prepare({**document, "scaled": scaled})
     await site.processes.spawn(name)
+    leave_fingerprint(run)
     await site.processes.first_ready(name)
     _tell_settings(run)
     return ""
@@ -261,6 +272,7 @@ async def after_rollback(run: Run) -> str:
 StepFunction = Callable[[Run], Awaitable[str]]
 
 STEPS: dict[str, StepFunction] = {
+    "env": env,
     "build": build,
     "after_build": after_build,
     "import": import_,

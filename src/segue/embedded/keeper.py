@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -31,6 +32,7 @@ from segue.disk.events import Event, append_event
 from segue.disk.home import Home
 from segue.disk.lock import hold
 from segue.disk.processes import myself
+from segue.embedded.environment import environment_of
 from segue.embedded.later import until_done
 from segue.embedded.listener import BACKLOG
 from segue.embedded.masters import Masters
@@ -75,7 +77,10 @@ class Keeper:
     def __post_init__(self) -> None:
         self.masters = Masters(self.home, self.listener.fileno(), self.environ)
         clock, tasks = SystemClock(), OwnTasks()
-        self.site = Site(self.home, self.masters, clock, self.address, self.environ, self._say, tasks)
+        environment = functools.partial(environment_of, self.home, self.environ)
+        self.site = Site(
+            self.home, self.masters, clock, self.address, self.environ, self._say, tasks, environment
+        )
         self._turn = asyncio.Lock()
         self._supervisor = Supervisor(self.home, self.masters, self._note, self._settle)
         self._recovering = True
@@ -398,8 +403,9 @@ class Keeper:
         wish = Wish(asker.verb, asker.by, asker.args.get("to"), asker.args.get("strategy"))
         if asker.verb not in ("up", "deploy"):
             return wish
-        source, module = look_up(self.home.project, config, asker.args.get("path"), asker.args.get("rev"))
-        return replace(wish, source=source, module=module)
+        path, rev = asker.args.get("path"), asker.args.get("rev")
+        source, module, contract = look_up(self.home.project, config, path, rev)
+        return replace(wish, source=source, module=module, contract=contract)
 
     def _locked(self) -> Refused:
         if self._run is None:

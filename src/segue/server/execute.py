@@ -76,8 +76,9 @@ async def _carry_out(
         return {"ok": True, "record": record.as_dict(), "actions": [*actions, *started]}, 0
     async with _turn(site, request):
         await _finish_earlier(site)
+        run = prepare(site, config, request.wish())
         write_json(layout.config, request.config.model_dump(mode="json", exclude_none=True))
-        return await _deploy(prepare(site, config, request.wish()))
+        return await _deploy(run)
 
 
 async def _finish_earlier(site: Site) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.deploy.clock import SystemClock
 from segue.deploy.run import Say, Site
+from segue.server.environment import environment_of
 from segue.server.home import home_of
 from segue.server.installed import Installed
 from segue.server.layout import Layout
@@ -29,6 +32,7 @@ def site_of(layout: Layout, installed: Installed, config: AppConfig, unit: str, 
         environ={"PATH": PATH, "LANG": "C.UTF-8"},
         say=say,
         tasks=ConfinedTasks(layout, installed, unit),
+        environment=functools.partial(environment_of, layout.env_file, installed.user, PATH),
         target=installed.target,
         front=Signpost(layout, config),
         background=ProcessUnits(home, installed),

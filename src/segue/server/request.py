@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from pydantic import ValidationError
 from segue import __version__
 from segue.build.source import Source
 from segue.config.schema import AppConfig
+from segue.core.contract import Contract
 from segue.core.errors import Refused, UsageError
 from segue.deploy.prepare import Wish
 from segue.deploy.protocol import check_args
+from segue.deploy.releases import CONTRACT
 from segue.disk.forms import MAYBE_TEXT, Form, fits
 
 LOOKS = ("status", "releases", "history", "receipt")
@@ -38,6 +40,7 @@ class Request:
         config: the app's config, for this target; None where nothing is started.
         source: what to deploy; None where it is on the server's disk.
         module: the app in it.
+        contract: what it demands of its environment.
         command: what to run.
     """
 
@@ -49,11 +52,12 @@ class Request:
     source: Source | None = None
     module: str = ""
     command: tuple[str, ...] = ()
+    contract: Contract = field(default_factory=Contract)
 
     def wish(self) -> Wish:
         """What the deploy is to do."""
         to, strategy = self.args.get("to"), self.args.get("strategy")
-        return Wish(self.verb, self.by, to, strategy, self.source, self.module)
+        return Wish(self.verb, self.by, to, strategy, self.source, self.module, self.contract)
 
     def as_dict(self) -> dict[str, Any]:
         """The request as `read_request` takes it."""
@@ -61,7 +65,7 @@ class Request:
         config = self.config and self.config.model_dump(mode="json", exclude_none=True)
         words = {"app": self.app, "verb": self.verb, "args": self.args, "by": self.by, "module": self.module}
         found = {"config": config, "source": source, "command": list(self.command)}
-        return {"version": __version__, **words, **found}
+        return {"version": __version__, **words, **found, "contract": self.contract.as_list()}
 
 
 def read_request(document: dict[str, Any]) -> Request:
@@ -88,6 +92,7 @@ def read_request(document: dict[str, Any]) -> Request:
         "source",
         "module",
         "command",
+        "contract",
     }
     if unknown:
         raise _no_request(f"unknown keys: {', '.join(sorted(key[:20] for key in unknown))}")
@@ -108,7 +113,8 @@ def read_request(document: dict[str, Any]) -> Request:
     if texts["verb"] == "deploy" and not (source and texts["module"]):
         raise _no_request("it does not say what to deploy")
     command = _command(document.get("command", []), texts["verb"])
-    return Request(**texts, args=args, config=config, source=source, command=command)
+    contract = _contract(document.get("contract", []))
+    return Request(**texts, args=args, config=config, source=source, command=command, contract=contract)
 
 
 def _config(words: Any, texts: dict[str, str]) -> AppConfig | None:
@@ -132,6 +138,15 @@ def _command(words: Any, verb: str) -> tuple[str, ...]:
     if bool(words) != (verb == "run"):
         raise _no_request("run, and nothing else, has a command")
     return tuple(words)
+
+
+def _contract(words: Any) -> Contract:
+    if not fits(words, [CONTRACT]):
+        raise _no_request("its contract does not say what it has to")
+    try:
+        return Contract.from_list(words)
+    except ValueError as error:
+        raise _no_request(f"its contract: {error}") from None
 
 
 def _source(words: Any) -> Source | None:

@@ -39,6 +39,15 @@ def show(unit: str, *names: str) -> dict[str, str]:
     return properties(_show(",".join(names), unit))
 
 
+def version() -> int:
+    """The version of the systemd that runs here.
+
+    Raises:
+        Failed: systemd does not answer.
+    """
+    return int(_asked("--version").split()[1])
+
+
 def alive(pattern: str) -> dict[str, str]:
     """The active states of the units whose names fit `pattern` and that run, begin to, or end.
 

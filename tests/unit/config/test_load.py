@@ -80,6 +80,10 @@ beat = { command = ["celery", "beat"], drain_timeout = "2m", steady = "0s", sing
 [hooks]
 after_build = ["flask warm", ["python", "-m", "warm"]]
 timeout = "5m"
+
+[env]
+DATABASE_URL = "url"
+_sentry2 = "secret?"
 """)
     assert load_config(project, {}).model_dump(mode="json") == {
         "name": "store",
@@ -112,6 +116,7 @@ timeout = "5m"
         "keep": 1,
         "auto_rollback": False,
         "shared": ["media", "var/uploads"],
+        "env": {"DATABASE_URL": "url", "_sentry2": "secret?"},
         "processes": {
             "worker": {
                 "command": ["celery", "-A", "the shop", "worker"],

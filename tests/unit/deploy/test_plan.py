@@ -53,8 +53,17 @@ def test_a_deploy_goes_through_all_phases() -> None:
     hooked = ["after_build", "before_switch", "after_commit"]
     assert [name for name in names(deployed) if name not in wanted] == hooked
     assert [name for name in names(back) if name not in wanted] == ["before_switch", "after_rollback"]
-    assert [name for name in STEPS if name != "after_rollback"] == names(deployed)
+    assert [name for name in STEPS if name not in ("env", "after_rollback")] == names(deployed)
     assert deployed.steps[1].does == "run flask warm 'the cache', then true"
+
+
+def test_a_plan_that_starts_something_tells_what_there_is_to_say_of_its_environment() -> None:
+    told = Ground(CONFIG, "local", BLUE_GREEN, LIVE, env="PORT: as the app needs it")
+    plan = plan_deploy(told, RELEASE, source=SOURCE, module="wsgi:app")
+    assert names(plan)[:2] == list(STEPS)[:2] == ["env", "build"]
+    assert plan.steps[0].does == told.env
+    assert names(plan_start(told, RELEASE, 2, verb="restart"))[:2] == ["env", "boot"]
+    assert names(plan_return(told, LIVE))[0] == "ready"
 
 
 def test_a_rollback_to_what_is_warm_boots_nothing() -> None:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from segue.build.source import Source
 from segue.config.schema import AppConfig
+from segue.core.contract import Contract
 from segue.core.errors import Refused, UsageError
 from segue.server.request import Request, read_request
 
 CONFIG = AppConfig.model_validate({"name": "shop", "watch": "2s", "check": "/healthz"})
 SOURCE = Source(Path("/home/deploy/shop"), "8c1f2e9" + "0" * 33, "8c1f2e9", dirty=False, git=True)
-REQUEST = Request("shop", "deploy", {"wait": True}, "ann", CONFIG, SOURCE, "wsgi:app")
+CONTRACT = Contract.of({"PORT": "int?"}, {"SECRET_KEY": "change-me"})
+REQUEST = Request("shop", "deploy", {"wait": True}, "ann", CONFIG, SOURCE, "wsgi:app", (), CONTRACT)
 GOOD: dict[str, Any] = REQUEST.as_dict()
 
 
@@ -48,6 +50,10 @@ def test_a_look_needs_no_config() -> None:
         {"config": {"name": "shop", "unconfined": ["PrivateTmp"]}},
         {"config": {"name": "shop", "user": "root"}},
         {"config": []},
+        {"contract": None},
+        {"contract": [{"key": "A"}]},
+        {"contract": [{"key": "A\n", "kind": "url", "example": None, "configured": True}]},
+        {"contract": [{"key": "A", "kind": "uuid", "example": None, "configured": True}]},
         {"source": {}},
         {"source": "here"},
         *(
