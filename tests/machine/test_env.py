@@ -47,7 +47,9 @@ def demand_env(app: Served, version: str = "needy") -> None:
 
 def refused(app: Served, *words: str) -> dict[str, Any]:
     """What a verb that must be refused says, to machines and people; it leaves everything as it was."""
-    before, requests = app.look(), app.host.read(f"{STATE}/config.json")
+    # systemd forgets a unit a moment after its end
+    until(lambda: not [unit for unit in app.units() if "-deploy@" in unit], what="the end of the last deploy")
+    before, config = app.look(), app.host.read(f"{STATE}/config.json")
     with app.traffic() as load:
         error = app.ask(*words, code=3)["error"]
         shown = app.segue(words[0], "production", *words[1:])
@@ -56,7 +58,7 @@ def refused(app: Served, *words: str) -> dict[str, Any]:
     demand_good_error(error)
     demand_shown(error, shown.err)
     until(lambda: app.look() == before, what=f"{before}, instead of {app.look()},")
-    assert app.host.read(f"{STATE}/config.json") == requests
+    assert app.host.read(f"{STATE}/config.json") == config
     return error  # type: ignore[no-any-return]
 
 

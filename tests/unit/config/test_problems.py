@@ -30,6 +30,11 @@ WORKERS = "should be 'sync', 'gthread', 'gevent', 'asgi' or 'uvicorn_worker.Uvic
 SERVERS = (
     'should be "gunicorn", "uvicorn", "granian", or a command such as ["my-server", "--socket", "{socket}"]'
 )
+A_KEY = 'should be the name of an environment variable, such as "DATABASE_URL"'
+A_KIND = (
+    'should be "url", "secret", "int", "bool", "text", with "?" at its end where the key may be missing, '
+    'such as "url?"'
+)
 INSIDE = "should be a path inside the project, relative to it"
 
 
@@ -132,6 +137,21 @@ def test_one_problem_elsewhere(tmp_path: Path, text: str, problem: str) -> None:
     evidence = refusal(tmp_path, text).evidence
     assert len(evidence.splitlines()) == 1
     assert evidence == problem or (not problem and "targets.web." in evidence)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('A = "uri"', f'env.A: {A_KIND}, got "uri"'),
+        ('A = "url??"', f'env.A: {A_KIND}, got "url??"'),
+        ("A = true", f"env.A: {A_KIND}, got true"),
+        ('A-B = "url"', f'env.A-B: {A_KEY}, got "A-B"'),
+        ('1A = "url"', f'env.1A: {A_KEY}, got "1A"'),
+        ('"A=1" = "url"', f'env."A=1": {A_KEY}, got "A=1"'),
+    ],
+)
+def test_one_problem_of_the_env_contract(tmp_path: Path, line: str, problem: str) -> None:
+    assert refusal(tmp_path, f"[env]\n{line}\n").evidence == problem
 
 
 def test_all_problems_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
