@@ -171,6 +171,8 @@ def _named(code: Code, text: str, where: str) -> Iterator[App]:
     if module is None:
         return
     made, kind = module.defined.get(bare), kind_of(code, module, bare)
+    if call and isinstance(made, ast.expr):
+        return  # an app is there, and no factory
     if kind is None and isinstance(made, Function) and (call or _needs_nothing(made)):
         kind, text = kind_of_factory(module, made), text if call else f"{text}()"
     if kind is not None:
@@ -198,8 +200,7 @@ def _made_by_frameworks(code: Code, module: Module) -> Iterator[tuple[str, Kind]
     yield from sure if len(sure) == 1 else ()
 
 
-def _factories(code: Code, module: Module) -> Iterator[tuple[str, Kind]]:
-    del code
+def _factories(_code: Code, module: Module) -> Iterator[tuple[str, Kind]]:
     for name in _FACTORIES:
         made = module.defined.get(name)
         if isinstance(made, ast.FunctionDef) and _needs_nothing(made):

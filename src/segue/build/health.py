@@ -6,20 +6,18 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from segue.build.code import Code, Module, parse
+from segue.build.code import Code, Module
 from segue.build.detect import App
 from segue.build.kinds import FRAMEWORKS
 
 # the one that is wanted most comes first
 PATHS = ("/healthz", "/health", "/livez", "/ping", "/up", "/healthcheck", "/health-check")
-_TELLING = (*(path[1:] for path in PATHS), "prefix", "ount(")
 _DECORATORS = frozenset({"api_route", "get", "route"})
 _METHODS = frozenset({"add_api_route", "add_route", "add_url_rule"})
 # what may be put below another path
 _PARTS = frozenset({"APIBlueprint", "APIRouter", "Blueprint", "Router"})
 _FRAMEWORKS = frozenset(path.rpartition(".")[2] for path in FRAMEWORKS)
 _APPS = frozenset({"app", "application"})
-_NOT_THE_APP = frozenset({"docs", "examples", "example", "migrations", "test", "tests"})
 
 
 @dataclass(frozen=True)
@@ -37,39 +35,41 @@ class Route:
 
 def find_health(code: Code, app: App) -> Route | None:
     """The route for health checks of `app`, if its code has one that nothing can have moved elsewhere."""
-    home = code.module(app.module.partition(":")[0])
-    modules = list(_modules(code))
+    home = app.module.partition(":")[0]
     if app.kind.framework == "Django":
         # only the urls beside the settings are sure to be at the root
-        at_root = [one for one in modules if home and one.path == home.path.with_name("urls.py")]
-        found = [Route(f"/{path}", str(one.path)) for one in at_root for path in _django(one)]
+        urls = code.module(f"{home.rpartition('.')[0]}.urls".lstrip("."))
+        found = [Route(f"/{path}", str(urls.path)) for path in _django(urls)] if urls else []
     else:
+        modules = list(_reached(code, home))
         moved = any(_moves(module) for module in modules)
-        near = [one for one in modules if home and one.path == home.path] if moved else modules
-        found = [Route(path, str(one.path)) for one in near for path in _declared(one, moved=moved)]
+        found = [Route(path, str(one.path)) for one in modules for path in _declared(one, moved=moved)]
     known = [route for route in found if route.path.rstrip("/") in PATHS]
     return min(known, key=lambda route: PATHS.index(route.path.rstrip("/")), default=None)
 
 
-def _modules(code: Code) -> Iterator[Module]:
-    """Those that could say something of it: to parse the others would only take time."""
-    for path in code.files:
-        if path.suffix != ".py" or _NOT_THE_APP.intersection(path.parts):
-            continue
-        text = code.text(path)
-        tree = parse(text) if any(word in text for word in _TELLING) else None
-        if tree is not None:
-            yield Module(".".join(path.with_suffix("").parts), path, tree)
+def _reached(code: Code, start: str) -> Iterator[Module]:
+    """The module called `start`, and those of the project that are imported with it."""
+    seen, waiting = {""}, [start]
+    while waiting:
+        name = waiting.pop()
+        # `shop.pages.blueprint` may be a module, or a name in one; and its packages are imported, too
+        waiting += {name.rpartition(".")[0]} - seen
+        module = code.module(name) if name not in seen else None
+        seen.add(name)
+        if module is not None:
+            yield module
+            waiting += {*module.imported.values(), *module.stars} - seen
 
 
 def _moves(module: Module) -> bool:
     """Whether it may put routes that are declared elsewhere below another path."""
     calls = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
-    apps = _APPS | {name for name, call in _named_calls(module) if _last(call.func) in _FRAMEWORKS}
-    return any(_mounts(call) or _includes_below(call, apps) for call in calls)
+    made = {name for name, call in _named_calls(module) if _last(call.func) in _FRAMEWORKS}
+    return any(_mounts(call) or _includes_below(call, _APPS | made) for call in calls)
 
 
-def _includes_below(call: ast.Call, apps: set[str]) -> bool:
+def _includes_below(call: ast.Call, apps: frozenset[str]) -> bool:
     """Whether it takes in a blueprint or router with a prefix, or into what may have one itself."""
     owner = _last(call.func.value) if isinstance(call.func, ast.Attribute) else ""
     inner = _last(call.func) in ("include_router", "register_blueprint") and owner not in apps

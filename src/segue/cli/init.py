@@ -70,7 +70,7 @@ def _lines(found: Found) -> Iterator[Line]:
     yield Line("name", found.name, "on a server, units, folders and the app's user are called so")
     yield Line("module", found.app.module, f"{_kind(found)}, {_where(found.app.where)}")
     if found.check is not None:
-        yield Line("check", found.check.path, f"has to answer below 400; {_where(found.check.where)}")
+        yield Line("check", found.check.path, f"has to answer with 200; {_where(found.check.where)}")
     if found.command is not None:
         yield from _of_command(found)
 

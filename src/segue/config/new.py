@@ -41,7 +41,7 @@ _USUAL = (
     Line("bind", "127.0.0.1:8000", "where `segue up` listens"),
     Line("workers", 2, "processes that serve"),
     Line("threads", 4, "in each of them; for apps that wait more than they compute"),
-    Line("check", "/", "has to answer below 400; better a path that asks the database too"),
+    Line("check", "/", "has to answer with 200; best a path that asks the database too"),
     Line("watch", "10s", "how long a new release is compared with the old one before it is kept"),
     Line("drain_timeout", "30s", "what lasts longer than that is cut"),
     Line("keep", 5, "good releases on disk"),
