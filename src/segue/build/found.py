@@ -61,11 +61,12 @@ def look(project: Path) -> Found:
     """
     code = with_roots(read_code(project))
     app = find_app(code)
+    spellings = (app.module, app.module.removesuffix("()"))
     return Found(
         name=_name(code),
         app=app,
         check=find_health(code, app),
-        command=next((one for one in web_commands(code) if one.module and _same(one.module, app)), None),
+        command=next((one for one in web_commands(code) if one.module in spellings), None),
         gunicorn_config=code.has(_GUNICORN_CONFIG),
         server=_server(code, app),
         dependencies=_dependencies(code),
@@ -73,10 +74,6 @@ def look(project: Path) -> Found:
         static=_static(code),
         env_example=next((path for path in _at_root(code) if _EXAMPLES.fullmatch(path)), ""),
     )
-
-
-def _same(module: str, app: App) -> bool:
-    return module.removesuffix("()") == app.module.removesuffix("()")
 
 
 def _name(code: Code) -> str:
