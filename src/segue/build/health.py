@@ -72,8 +72,8 @@ def _moves(module: Module) -> bool:
 def _includes_below(call: ast.Call, apps: frozenset[str]) -> bool:
     """Whether it takes in a blueprint or router with a prefix, or into what may have one itself."""
     owner = _last(call.func.value) if isinstance(call.func, ast.Attribute) else ""
-    inner = _last(call.func) in ("include_router", "register_blueprint") and owner not in apps
-    return inner or (_last(call.func) not in _PARTS and _has_prefix(call))
+    includes = _last(call.func) in ("include_router", "register_blueprint")
+    return includes and (owner not in apps or _has_prefix(call))
 
 
 def _has_prefix(call: ast.Call) -> bool:
