@@ -11,6 +11,7 @@ from segue.cli.verb import end_of_wrong_words
 
 # verb -> the module of segue.cli that defines a command of that name
 VERBS = {
+    "init": "init",
     "up": "up",
     "deploy": "deploy",
     "rollback": "deploy",

@@ -52,6 +52,18 @@ def load_config(project: Path, overrides: Mapping[str, Any], target: str | None 
     return _merged(target, document["app"] | beside | _overlay(document, target) | flags)
 
 
+def configured_by(project: Path) -> str | None:
+    """What configures the app in `project`; None where nothing does.
+
+    Raises:
+        UsageError: it can't be read, or there are two.
+    """
+    source = _find_source(project)
+    if source.prefix:
+        return f"[tool.segue] in {source.file}"
+    return CONFIG_FILE if os.path.lexists(project / CONFIG_FILE) else None
+
+
 def load_target(project: Path, name: str) -> Target:
     """The `[targets.NAME]` table called `name`; one that says nothing for ``local`` where it has none.
 

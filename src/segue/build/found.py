@@ -1,0 +1,131 @@
+"""What `segue init` finds in a project, by reading its files: nothing of it is imported or run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from segue.build.code import Code, read_code
+from segue.build.declared import REQUIREMENTS, declared, pyproject
+from segue.build.detect import App, find_app, with_roots
+from segue.build.health import Route, find_health
+from segue.build.web_command import WebCommand, web_commands
+from segue.config.project import PYPROJECT
+
+_GUNICORN_CONFIG = "gunicorn.conf.py"
+_SERVERS = {"asgi": ("uvicorn", "gunicorn", "granian"), "wsgi": ("gunicorn", "granian")}
+_VENVS = (".venv", "venv")
+_LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
+_EXAMPLES = re.compile(r"\.env\.(example|sample|template|dist)|(example|sample)\.env")
+_FIRST_MIGRATION = re.compile(r"(.+/)?migrations/0001_\w+\.py")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A project, as its files tell.
+
+    Attributes:
+        name: what it calls itself, or its folder's name.
+        app: the app.
+        check: its route for health checks, if one is sure.
+        command: how a Procfile or a Dockerfile serves that app.
+        gunicorn_config: whether it has a gunicorn.conf.py, which Gunicorn reads by itself.
+        server: the app server that it asks for, and where; empty where it asks for none.
+        dependencies: where its releases' packages come from.
+        migrations: what would migrate its database, and where it is told to.
+        static: its folders of static files.
+        env_example: the file that names the environment it wants.
+    """
+
+    name: str
+    app: App
+    check: Route | None
+    command: WebCommand | None
+    gunicorn_config: bool
+    server: str
+    dependencies: str
+    migrations: str
+    static: tuple[str, ...]
+    env_example: str
+
+
+def look(project: Path) -> Found:
+    """What there is in `project`.
+
+    Raises:
+        UsageError: there is no app in it, or more than one.
+        SegueError: git would not work there.
+    """
+    code = with_roots(read_code(project))
+    app = find_app(code)
+    spellings = (app.module, app.module.removesuffix("()"))
+    return Found(
+        name=_name(code),
+        app=app,
+        check=find_health(code, app),
+        command=next((one for one in web_commands(code) if one.module in spellings), None),
+        gunicorn_config=code.has(_GUNICORN_CONFIG),
+        server=_server(code, app),
+        dependencies=_dependencies(code),
+        migrations=_migrations(code),
+        static=_static(code),
+        env_example=next((path for path in _at_root(code) if _EXAMPLES.fullmatch(path)), ""),
+    )
+
+
+def _name(code: Code) -> str:
+    """A name that units, folders and users on a server can have."""
+    table = pyproject(code).get("project")
+    own = table.get("name") if isinstance(table, dict) else None
+    name = own if isinstance(own, str) else Path(os.path.realpath(code.folder)).name
+    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-0123456789")[:31] or "app"
+
+
+def _server(code: Code, app: App) -> str:
+    """The one that a release would have: of requirements.txt, else of the interpreter that is there."""
+    wanted = _SERVERS.get(app.kind.interface, _SERVERS["asgi"])
+    if code.has(REQUIREMENTS):
+        found = {name: where for name, where in declared(code).items() if where != PYPROJECT}
+    else:
+        venv = _venv(code)
+        found = {name: venv for name in wanted if venv and (code.folder / venv / "bin" / name).exists()}
+    return next((f"{name}, in {found[name]}" for name in wanted if name in found), "")
+
+
+def _dependencies(code: Code) -> str:
+    """Where the build takes packages from; the same order as `choose_python`."""
+    if code.has(REQUIREMENTS):
+        return REQUIREMENTS
+    lock = next((f"; {name} is not read yet" for name in _LOCKS if code.has(name)), "")
+    venv = _venv(code)
+    return f"{venv}, as it is{lock}" if venv else f"none of its own: there is no {REQUIREMENTS}{lock}"
+
+
+def _venv(code: Code) -> str | None:
+    return next((one for one in _VENVS if (code.folder / one / "bin" / "python").exists()), None)
+
+
+def _migrations(code: Code) -> str:
+    for path in map(str, code.files):
+        if path in ("alembic.ini", "migrations/alembic.ini"):
+            return f"Alembic, in {path}"
+        if code.has("manage.py") and _FIRST_MIGRATION.fullmatch(path):
+            return f"Django, in {os.path.dirname(path)}"
+    return ""
+
+
+def _static(code: Code) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_static_folders(code)))
+
+
+def _static_folders(code: Code) -> Iterator[str]:
+    for path in code.files:
+        if "static" in path.parts[:2] and len(path.parts) > path.parts.index("static") + 1:
+            yield "/".join(path.parts[: path.parts.index("static") + 1])
+
+
+def _at_root(code: Code) -> Iterable[str]:
+    return (str(path) for path in code.files if len(path.parts) == 1)
