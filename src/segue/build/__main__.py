@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from segue.build.declared import find_declared
 from segue.build.snapshot import snapshot
 from segue.build.source import Source
 from segue.build.venv import build_venv, choose_python
@@ -45,9 +46,12 @@ def build(spec: dict[str, Any]) -> dict[str, Any]:
     source = Source(**{**spec["source"], "folder": Path(spec["source"]["folder"])})
     files = snapshot(source, project, release, spec["shared"])
     _say(f"{files} files copied")
-    python, own = choose_python(project, release, spec["python"])
-    if own:
-        build_venv(release, Path(spec["cache"]), _say)
+    declared = None
+    if spec["python"] is None:
+        declared = find_declared(release, tuple(spec["extras"]), tuple(spec["groups"]))
+    python, own = choose_python(project, declared, spec["python"])
+    if declared is not None:
+        build_venv(declared, Path(spec["cache"]), _say)
     return {"files": files, "python": str(python), "own_venv": own}
 
 

@@ -55,6 +55,8 @@ async def _built(run: Run) -> dict[str, Any]:
         "cache": str(home.cache),
         "shared": [str(path) for path in run.config.shared],
         "python": None if run.config.python is None else str(run.config.python),
+        "extras": run.config.extras,
+        "groups": run.config.groups,
     }
     # not what lies where it runs: on a server, in the deploy user's home
     argv = (sys.executable, "-P", "-m", "segue.build")
