@@ -228,6 +228,7 @@ def test_a_lock_whose_tool_is_missing_is_refused_with_what_to_install(
     assert error.hint.startswith(f"install {name}")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["poetry", "pdm"])
 def test_a_lock_of_another_tool_is_read_by_its_export(tmp_path: Path, shelf: ExitStack, name: str) -> None:
     if shutil.which(name) is None:
@@ -236,7 +237,7 @@ def test_a_lock_of_another_tool_is_read_by_its_export(tmp_path: Path, shelf: Exi
     hashes = {wheel.parent.name: hash_of(wheel) for wheel in tmp_path.glob("house/*/*-1.0-*")}
     write(one, f"{name}.lock", content=texts[name](hashes))
     write(one, "pyproject.toml", content=locks.PROJECT)
-    two, three, four = (again(one, other) for other in ("two", "three", "four"))
+    two, three, four, five = (again(one, other) for other in ("two", "three", "four", "five"))
     assert build(one) == [f"installing dependencies from {name}.lock"]
     assert installed(one) == {"cart": "1.0"}
     assert build(two) == [FROM_CACHE]
@@ -244,7 +245,7 @@ def test_a_lock_of_another_tool_is_read_by_its_export(tmp_path: Path, shelf: Exi
     assert installed(three).keys() == {"cart", "mailer", "pages"}
     with pytest.raises(Failed, match=f"{name} export failed"):
         build(four, ("nothing",))
-    write(four, "pyproject.toml", content=locks.PROJECT.replace('["cart"]', '["cart<3"]'))
+    write(five, "pyproject.toml", content=locks.PROJECT.replace('["cart"]', '["cart<3"]'))
     with pytest.raises(Failed, match=f"{name}.lock does not fit") as failed:
-        build(four)
+        build(five)
     assert failed.value.hint.startswith(f"`{name} lock`")

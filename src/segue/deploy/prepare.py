@@ -44,8 +44,10 @@ def look_up(project: Path, config: AppConfig, path: str | None, rev: str | None)
     Raises:
         SegueError: there is no such source, or no app in it.
     """
-    folder = project if path is None else Path(path)
-    return resolve_source(folder, rev), config.module or detect_module(folder)
+    source = resolve_source(project if path is None else Path(path), rev)
+    # neither an archive nor a mirror has files that lie there
+    code = project if source.archive or source.url else source.folder
+    return source, config.module or detect_module(code)
 
 
 def prepare(site: Site, config: AppConfig, wish: Wish) -> Run:

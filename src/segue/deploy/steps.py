@@ -71,7 +71,10 @@ async def _built(run: Run) -> dict[str, Any]:
                 return dict(message["built"])
             if "error" in message:
                 raise error_from_dict(message["error"], message["exit_code"])
-            run.say("say", text=message["say"])
+            if "note" in message:
+                run.note(message["note"])
+            else:
+                run.say("say", text=message["say"])
     raise Failed("build", "The build ended without a word.", hint="was it killed, or out of memory?")
 
 
