@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # the tests wait more than they work
 JOBS ?= 3
 
-.PHONY: demo test smoke check machine soak torture bench-wrapper mutation lock clean setup
+.PHONY: demo test smoke check machine soak torture bench-wrapper bench-build mutation lock clean setup
 setup: .venv/.ready
 
 $(UV):
@@ -46,6 +46,10 @@ soak: setup
 # five minutes, on a machine that does nothing else; writes docs/benchmarks/wrapper.md
 bench-wrapper: setup
 	@$(BIN)/python -m benchmarks.wrapper
+
+# two minutes; writes docs/benchmarks/build.md
+bench-build: setup
+	@$(BIN)/python -m benchmarks.build
 
 # about five minutes; docs/mutation.md tells what survived last, and why
 mutation: setup

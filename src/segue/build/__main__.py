@@ -1,6 +1,7 @@
 """The build as a process of its own: one JSON spec on stdin, JSON lines on stdout, killed as a group.
 
-A line is ``{"say": text}`` while it works, and at last ``{"built": {...}}`` or ``{"error": {...}}``.
+A line is ``{"say": text}`` or ``{"note": text}`` while it works, and at last ``{"built": {...}}`` or
+``{"error": {...}}``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from segue.build.snapshot import snapshot
+from segue.build.declared import find_declared
+from segue.build.snapshot import WRITE_HINT, snapshot
 from segue.build.source import Source
 from segue.build.venv import build_venv, choose_python
 from segue.core.errors import Bug, Failed, SegueError
@@ -31,6 +33,10 @@ def _say(text: str) -> None:
     _print({"say": text})
 
 
+def _note(text: str) -> None:
+    _print({"note": text})
+
+
 def _fail(error: SegueError) -> None:
     _print({"error": error.as_dict(), "exit_code": error.exit_code})
 
@@ -43,11 +49,14 @@ def build(spec: dict[str, Any]) -> dict[str, Any]:
     """
     project, release = Path(spec["project"]), Path(spec["release"])
     source = Source(**{**spec["source"], "folder": Path(spec["source"]["folder"])})
-    files = snapshot(source, project, release, spec["shared"])
+    files = snapshot(source, project, release, spec["shared"], _note)
     _say(f"{files} files copied")
-    python, own = choose_python(project, release, spec["python"])
-    if own:
-        build_venv(release, Path(spec["cache"]), _say)
+    declared = None
+    if spec["python"] is None:
+        declared = find_declared(release, tuple(spec["extras"]), tuple(spec["groups"]))
+    python, own = choose_python(project, declared, spec["python"])
+    if declared is not None:
+        build_venv(declared, Path(spec["cache"]), _say)
     return {"files": files, "python": str(python), "own_venv": own}
 
 
@@ -68,7 +77,8 @@ def main() -> None:
     except SegueError as error:
         _fail(error)
     except OSError as error:
-        _fail(Failed("build", f"The release could not be written: {error}."))
+        message = f"The release could not be written: {error.strerror}."
+        _fail(Failed("build", message, evidence=str(error), hint=WRITE_HINT))
     except Exception as error:  # noqa: BLE001 - without a word of it the executor could only guess
         _fail(Bug("bug", f"segue's build failed: {error!r}.", evidence=traceback.format_exc()))
 

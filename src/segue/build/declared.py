@@ -1,68 +1,157 @@
-"""Which packages a project says that it needs, by name; nothing is resolved or installed."""
+"""What says which packages a release needs: of its lock files, lists and metadata, the first that counts."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from segue.build.code import Code
-from segue.config.project import PYPROJECT
+from segue.core.errors import Failed
 
-REQUIREMENTS = "requirements.txt"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_INCLUDE = re.compile(r"(?:-r|--requirement)[ =]?\s*(\S+)")
-_ITSELF = re.compile(r"(?:(?:-e|--editable)[ =]?\s*)?(?:file:)?\./?(?:\[.*\])?")
+UV_LOCK, REQUIREMENTS, PYPROJECT = "uv.lock", "requirements.txt", "pyproject.toml"
+# what names each package exactly, and is checked for being up to date, goes first; then what was written by
+# hand or exported to be read by everything; then what takes a tool of its own to read
+_FILES = (UV_LOCK, REQUIREMENTS, "poetry.lock", "pdm.lock")
+
+_INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]?\s*(\S+)", re.MULTILINE)
+_PIN = re.compile(r"^\s*([\w.-]+)(?:\[[^\]\n]*\])?\s*===?\s*[\w.!+-]+((?:[^\n]*\\\n)*[^\n]*)", re.MULTILINE)
+_HASH = re.compile(r"--hash[= ](\S+)")
 
 
-def declared(code: Code) -> dict[str, str]:
-    """Each package, in small letters with ``-``, and the file that says so."""
-    found: dict[str, str] = {}
-    for path, text in (*_requirements(code, REQUIREMENTS, set()), *_of_pyproject(code)):
-        if (match := _NAME.match(text)) is not None:
-            found.setdefault(re.sub(r"[-_.]+", "-", match[0]).lower(), path)
+@dataclass(frozen=True)
+class Declared:
+    """What says which packages a release needs.
+
+    Attributes:
+        release: its folder.
+        file: the name of the file in it that counts.
+        extras: the optional dependencies that it needs too.
+        groups: the dependency groups that it needs too.
+    """
+
+    release: Path
+    file: str
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The file that counts."""
+        return self.release / self.file
+
+    def key(self) -> str:
+        """What is equal where two releases need the same: what is declared, and the Python."""
+        chosen = (self.file, self.extras, self.groups)
+        digest = hashlib.sha256(f"{sys.version}{sys.platform}{chosen}".encode())
+        for text in self._texts():
+            digest.update(text)
+        return digest.hexdigest()[:32]
+
+    def _texts(self) -> Iterator[bytes]:
+        if self.file == PYPROJECT:
+            yield _dependencies(read_pyproject(self.release))
+            return
+        for path in with_includes(self.path):
+            yield path.read_bytes()
+        if self.file != REQUIREMENTS and (self.release / PYPROJECT).is_file():
+            yield (self.release / PYPROJECT).read_bytes()
+
+    def is_package(self) -> bool:
+        """Whether the project is one itself, and is to be installed beside what it needs."""
+        if self.file == REQUIREMENTS:
+            return False
+        document = read_pyproject(self.release)
+        switches = (("poetry", "package-mode"), ("pdm", "distribution"), ("uv", "package"))
+        return "build-system" in document and not any(
+            _at(document, "tool", name, switch) is False for name, switch in switches
+        )
+
+
+def find_declared(release: Path, extras: tuple[str, ...], groups: tuple[str, ...]) -> Declared | None:
+    """What says which packages `release` needs; None where nothing does.
+
+    Raises:
+        Failed: it can't be read, or has neither extras nor groups.
+    """
+    file = next((name for name in _FILES if (release / name).is_file()), None)
+    if file is None and _at(read_pyproject(release), "project", "dependencies"):
+        file = PYPROJECT
+    if (extras or groups) and file in (None, REQUIREMENTS):
+        raise Failed(
+            "dependencies",
+            f"{file or 'A project that declares no dependencies'} has no extras and no groups.",
+            evidence=f"asked for: {', '.join((*extras, *groups))}",
+            hint="take extras and groups out of segue.toml, or declare dependencies in pyproject.toml",
+        )
+    return None if file is None else Declared(release, file, extras, groups)
+
+
+def read_pyproject(release: Path) -> dict[str, Any]:
+    """The pyproject.toml of `release`; empty where there is none.
+
+    Raises:
+        Failed: it is not TOML.
+    """
+    path = release / PYPROJECT
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_bytes().decode())
+    except (ValueError, RecursionError) as error:
+        hint = f"mend {PYPROJECT} and try again"
+        raise Failed(
+            "pyproject", f"{PYPROJECT} is not valid TOML.", evidence=str(error), hint=hint
+        ) from error
+
+
+def _at(document: Any, *keys: str) -> Any:
+    """What stands in `document` under `keys`, one in the other; None where there is nothing, or no table."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+def _dependencies(document: dict[str, Any]) -> bytes:
+    """The part of a pyproject.toml that decides what is installed: an edit elsewhere changes nothing."""
+    names = ("requires-python", "dependencies", "optional-dependencies")
+    parts = [_at(document, "project", name) for name in names]
+    beside = [document.get("dependency-groups"), _at(document, "tool", "uv")]
+    return json.dumps([*parts, *beside], sort_keys=True, default=str).encode()
+
+
+def with_includes(path: Path) -> list[Path]:
+    """The requirements in `path`, and all files that they name."""
+    found: list[Path] = []
+    _include(path, found)
     return found
 
 
-def installs_itself(code: Code) -> bool:
-    """Whether requirements.txt installs the project, so that packages below ``src`` can be imported."""
-    return any(_ITSELF.fullmatch(text) for _, text in _requirements(code, REQUIREMENTS, set()))
-
-
-def _requirements(code: Code, path: str, seen: set[str]) -> Iterator[tuple[str, str]]:
-    if path in seen:
+def _include(path: Path, found: list[Path]) -> None:
+    path = path.resolve()
+    if path in found or not path.is_file():
         return
-    seen.add(path)
-    for line in code.text(path).splitlines():
-        text = line.partition(" #")[0].strip()
-        if (match := _INCLUDE.fullmatch(text)) is not None:
-            yield from _requirements(code, match[1], seen)
-        elif not text.startswith("#"):
-            yield path, text
+    found.append(path)
+    if path.suffix != ".lock":
+        for name in _INCLUDE.findall(path.read_text(encoding="utf-8", errors="replace")):
+            _include(path.parent / name, found)
 
 
-def _of_pyproject(code: Code) -> Iterator[tuple[str, str]]:
-    document = pyproject(code)
-    for one in _listed(_table(document, "project").get("dependencies")):
-        yield PYPROJECT, one
-    for one in _table(document, "tool", "poetry", "dependencies"):
-        yield PYPROJECT, one
+def requires_hashes(requirements: Path) -> bool:
+    """Whether `requirements` bind a package to its hash, and so have to bind all."""
+    return any(b"-hash" in path.read_bytes() for path in with_includes(requirements))
 
 
-def pyproject(code: Code) -> dict[str, Any]:
-    """What pyproject.toml says; nothing where it is none."""
-    try:
-        return tomllib.loads(code.text(PYPROJECT))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _table(document: Any, *keys: str) -> dict[str, Any]:
-    for key in keys:
-        document = document.get(key) if isinstance(document, dict) else None
-    return document if isinstance(document, dict) else {}
-
-
-def _listed(value: Any) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+def hashes_in(requirements: Path) -> dict[str, list[str]]:
+    """The hashes that `requirements` and what they include demand, by the package's normal name."""
+    return {
+        re.sub(r"[-_.]+", "-", name).lower(): hashes
+        for path in with_includes(requirements)
+        for name, rest in _PIN.findall(path.read_text(encoding="utf-8", errors="replace"))
+        if (hashes := _HASH.findall(rest))
+    }

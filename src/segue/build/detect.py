@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from segue.build.code import Code, Module, read_code
-from segue.build.declared import declared, installs_itself
+from segue.build.declared import find_declared
 from segue.build.kinds import UNKNOWN, Function, Kind, kind_of, kind_of_factory
+from segue.build.packages import declared, installs_itself
 from segue.build.web_command import web_commands
 from segue.core.errors import UsageError
 
@@ -80,8 +81,11 @@ def find_app(code: Code) -> App:
 
 
 def with_roots(code: Code) -> Code:
-    """`code`, with ``src`` as a root too where requirements.txt installs the project."""
-    return Code(code.folder, code.files, (*code.roots, _SOURCES)) if installs_itself(code) else code
+    """`code`, with ``src`` as a root too where a release has the project itself installed."""
+    found = find_declared(code.folder, (), ())
+    if installs_itself(code) or (found is not None and found.is_package()):
+        return Code(code.folder, code.files, (*code.roots, _SOURCES))
+    return code
 
 
 def _looked_at(code: Code) -> Iterator[str]:

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segue.build.code import Code, read_code
-from segue.build.declared import REQUIREMENTS, declared, pyproject
+from segue.build.declared import find_declared
 from segue.build.detect import App, find_app, with_roots
 from segue.build.health import Route, find_health
+from segue.build.packages import declared, pyproject
 from segue.build.web_command import WebCommand, web_commands
-from segue.config.project import PYPROJECT
 
 _GUNICORN_CONFIG = "gunicorn.conf.py"
 _SERVERS = {"asgi": ("uvicorn", "gunicorn", "granian"), "wsgi": ("gunicorn", "granian")}
 _VENVS = (".venv", "venv")
-_LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
 _EXAMPLES = re.compile(r"\.env\.(example|sample|template|dist)|(example|sample)\.env")
 _FIRST_MIGRATION = re.compile(r"(.+/)?migrations/0001_\w+\.py")
 
@@ -85,10 +84,10 @@ def _name(code: Code) -> str:
 
 
 def _server(code: Code, app: App) -> str:
-    """The one that a release would have: of requirements.txt, else of the interpreter that is there."""
+    """The one that a release would have: of what is declared, else of the interpreter that is there."""
     wanted = _SERVERS.get(app.kind.interface, _SERVERS["asgi"])
-    if code.has(REQUIREMENTS):
-        found = {name: where for name, where in declared(code).items() if where != PYPROJECT}
+    if find_declared(code.folder, (), ()) is not None:
+        found = declared(code)
     else:
         venv = _venv(code)
         found = {name: venv for name in wanted if venv and (code.folder / venv / "bin" / name).exists()}
@@ -96,12 +95,11 @@ def _server(code: Code, app: App) -> str:
 
 
 def _dependencies(code: Code) -> str:
-    """Where the build takes packages from; the same order as `choose_python`."""
-    if code.has(REQUIREMENTS):
-        return REQUIREMENTS
-    lock = next((f"; {name} is not read yet" for name in _LOCKS if code.has(name)), "")
+    """Where the build takes packages from."""
+    if (found := find_declared(code.folder, (), ())) is not None:
+        return found.file
     venv = _venv(code)
-    return f"{venv}, as it is{lock}" if venv else f"none of its own: there is no {REQUIREMENTS}{lock}"
+    return f"{venv}, as it is" if venv else "none of its own: nothing declares any"
 
 
 def _venv(code: Code) -> str | None:

@@ -6,70 +6,70 @@ import os
 import re
 import shutil
 import stat
-import subprocess
-import tarfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from segue.build.archive import unpack
+from segue.build.data import databases, refuse_data, uploads
+from segue.build.revision import take_commit
 from segue.build.source import Source
+from segue.build.tracked import git_files, untracked_repositories
 from segue.core.errors import Failed
 
+Say = Callable[[str], None]
+WRITE_HINT = "may who builds read it, and is there room on the disk?"
 LINKED = (".env", "instance")
 _NEVER = frozenset({".segue", ".git", "__pycache__"})
 _WRITES_TO_INSTANCE = re.compile(rb"instance_path|instance_relative_config|sqlite:///")
 
 
-def snapshot(source: Source, project: Path, release: Path, shared: Collection[str | Path]) -> int:
+def snapshot(source: Source, project: Path, release: Path, shared: Collection[str | Path], say: Say) -> int:
     """Copy the files of `source` into `release` and link what is shared; the number of files.
 
     Raises:
-        Failed: a link leads out of the tree, or a file can't be read.
+        Failed: a link leads out of the tree, a file can't be read, or data would be copied.
     """
-    links = _links(shared)
-    release.mkdir(parents=True)
-    if source.commit is not None:
-        _export(source, release)
-        _remove_linked(release, links)
-        _check_links(release)
+    if source.archive or (source.git and source.commit is not None):
+        _take_packed(source, release, shared)
     else:
-        for path in files_to_copy(source, shared):
-            _copy(source.folder, path, release)
+        _take_tree(source, release, shared, say)
     number = sum(len(files) for _, _, files in os.walk(release))
     if not number:
         raise Failed("empty", f"There are no files in {source.describe()}.", hint="is this the right folder?")
-    _link_shared(project, release, links)
+    _link_shared(project, release, _links(shared))
     return number
+
+
+def _take_packed(source: Source, release: Path, shared: Collection[str | Path]) -> None:
+    release.mkdir(parents=True)
+    if source.archive:
+        unpack(source.folder, release)
+    else:
+        take_commit(source.folder, str(source.commit), release, source.url)
+    _remove_linked(release, _links(shared))
+    _check_links(release)
+    refuse_data(databases(release, _walk(release)), shared)
+
+
+def _take_tree(source: Source, release: Path, shared: Collection[str | Path], say: Say) -> None:
+    paths = list(files_to_copy(source, shared))
+    refuse_data({**databases(source.folder, paths), **uploads(source, paths)}, shared)
+    release.mkdir(parents=True)
+    for path in paths:
+        _copy(source.folder, path, release)
+    for name in untracked_repositories(source.folder) if source.git else ():
+        say(f"{name} is a git repository of its own, which this one neither tracks nor ignores: left out")
 
 
 def files_to_copy(source: Source, shared: Iterable[str | Path]) -> Iterator[PurePosixPath]:
     """The files in the folder of `source` that a snapshot takes; git may list some that are gone."""
     links = _links(shared)
-    found = _git_files(source.folder) if source.git else _walk(source.folder)
-    return (path for path in found if not _is_linked(path, links))
+    found = git_files(source.folder) if source.git else _walk(source.folder)
+    return (path for path in found if not (_NEVER.intersection(path.parts) or _is_linked(path, links)))
 
 
 def _links(shared: Iterable[str | Path]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*LINKED, *map(str, shared))))
-
-
-def _git_files(folder: Path) -> Iterator[PurePosixPath]:
-    argv = (
-        "git",
-        "-C",
-        str(folder),
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "-z",
-        "--",
-        ".",
-    )
-    output = subprocess.run(argv, capture_output=True, check=True).stdout
-    for name in dict.fromkeys(output.split(b"\0")):
-        path = PurePosixPath(os.fsdecode(name))
-        if name and not _NEVER.intersection(path.parts):
-            yield path
 
 
 def _walk(folder: Path) -> Iterator[PurePosixPath]:
@@ -102,41 +102,35 @@ def _copy(folder: Path, path: PurePosixPath, release: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return  # git still lists a file that was deleted
     except OSError as error:
-        raise Failed("snapshot", f"{source} can't be copied: {error.strerror}.") from error
+        evidence = f"to {target}: {error}"
+        message = f"{source} can't be copied: {error.strerror}."
+        raise Failed("snapshot", message, evidence=evidence, hint=WRITE_HINT) from error
 
 
 def _check_links(release: Path) -> None:
+    """Nothing else is there yet, so that also what links do in a row can be followed."""
+    whole = release.resolve()
     for parent, folders, files in os.walk(release):
         for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink():
                 _check_link(release, path)
+                if not Path(os.path.realpath(path)).is_relative_to(whole):
+                    raise _leads_out(release, path, os.path.realpath(path))
 
 
 def _check_link(folder: Path, link: Path) -> None:
     goal = os.readlink(link)
     if os.path.isabs(goal) or not Path(os.path.normpath(link.parent / goal)).is_relative_to(folder):
-        raise Failed(
-            "link",
-            f"{link.relative_to(folder)} is a link that leads out of the project.",
-            evidence=f"{link} -> {goal}",
-            hint='name it in segue.toml under shared = ["…"] if every release should see the same one',
-        )
+        raise _leads_out(folder, link, goal)
 
 
-def _export(source: Source, release: Path) -> None:
-    argv = ("git", "-C", str(source.folder), "archive", "--format=tar", str(source.commit))
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as git:
-        assert git.stdout is not None  # noqa: S101 - it was asked for one line above
-        try:
-            with tarfile.open(fileobj=git.stdout, mode="r|") as archive:
-                # by attribute: Python before 3.11.4 knows neither the parameter nor the filter
-                archive.extraction_filter = getattr(tarfile, "tar_filter", None)
-                archive.extractall(release)  # noqa: S202 - the paths in it are git's own
-            git.stdout.read()  # the padding after the archive's end: git must not meet a closed pipe
-        except (tarfile.TarError, OSError) as error:
-            raise Failed("snapshot", f"{source.describe()} can't be exported: {error}.") from error
-    if git.returncode != 0:
-        raise Failed("snapshot", f"git could not export {source.describe()}.")
+def _leads_out(folder: Path, link: Path, goal: str) -> Failed:
+    return Failed(
+        "link",
+        f"{link.relative_to(folder)} is a link that leads out of the project.",
+        evidence=f"{link} -> {goal}",
+        hint='name it in segue.toml under shared = ["…"] if every release should see the same one',
+    )
 
 
 def _remove_linked(release: Path, links: Iterable[str]) -> None:

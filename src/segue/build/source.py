@@ -1,4 +1,4 @@
-"""Where a release's code comes from: the working tree, a git revision, or another folder."""
+"""Where a release's code comes from: a working tree, a git revision, another folder, or an archive."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from segue.build.archive import demand_archive
 from segue.core.errors import Refused, UsageError
 from segue.core.ids import NO_REVISION
 
@@ -18,11 +19,13 @@ class Source:
     """What a release is made of.
 
     Attributes:
-        folder: the folder that holds the code, or the git checkout that holds the revision.
-        commit: the full commit whose files are taken; None takes the files as they lie in `folder`.
+        folder: the folder that holds the code, the repository that holds the revision, or the archive.
+        commit: the full commit whose files it is made of; None where that is a tree or an archive.
         revision: what names it in the release's id: a short commit, or ``tree`` where there is no git.
         dirty: whether the files differ from the commit that `revision` names.
-        git: whether git says which files belong to it.
+        git: whether git says which files belong to it; without it, they are taken as they lie in `folder`.
+        archive: whether `folder` is an archive.
+        url: the remote repository that `folder` mirrors.
     """
 
     folder: Path
@@ -30,30 +33,37 @@ class Source:
     revision: str = NO_REVISION
     dirty: bool = False
     git: bool = False
+    archive: bool = False
+    url: str | None = None
 
     def describe(self) -> str:
         """The source in a few words, for plans and receipts."""
         if self.commit is not None:
-            return f"commit {self.revision} of {self.folder}"
+            return f"commit {self.revision} of {self.url or self.folder}"
+        if self.archive:
+            return f"the archive {self.folder}"
         if not self.git:
             return f"the files of {self.folder}"
         return f"the files of {self.folder} ({'changed since' if self.dirty else 'as in'} {self.revision})"
 
 
 def resolve_source(folder: Path, revision: str | None) -> Source:
-    """The source in `folder`: its files, or the commit that `revision` names.
+    """The source in `folder`: its files, the commit that `revision` names, or the archive that it is.
 
     Raises:
         UsageError: there is no such folder, no git, or no such revision.
         Refused: git would not work there.
     """
+    if os.path.isfile(folder):
+        return _archive(folder, revision)
     if not os.path.isdir(folder):
-        found = "there is a file of that name" if os.path.exists(folder) else "there is nothing of that name"
-        hint = "--path takes the folder to deploy"
-        raise UsageError("path", f"{folder} is not a folder.", evidence=found, hint=hint)
+        hint = "--path takes a folder, a .tar.gz, a .zip, or the URL of a git repository"
+        evidence = "there is nothing of that name"
+        raise UsageError("path", f"{folder} is not a folder.", evidence=evidence, hint=hint)
     if revision is not None:
-        commit = _commit(folder, revision)
-        return Source(folder, commit=commit, revision=commit[:SHORT], git=True)
+        url = _git(folder, "config", "--local", "--get", "segue.url").stdout.strip() or None
+        commit = _commit(folder, revision, url)
+        return Source(folder, commit=commit, revision=commit[:SHORT], git=True, url=url)
     if not _in_git(folder):
         return Source(folder)
     head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
@@ -62,12 +72,20 @@ def resolve_source(folder: Path, revision: str | None) -> Source:
     return Source(folder, revision=name, dirty=bool(changes.stdout.strip()), git=True)
 
 
-def _commit(folder: Path, revision: str) -> str:
+def _archive(path: Path, revision: str | None) -> Source:
+    if revision is not None:
+        hint = "leave --rev away, or name the repository by --path"
+        raise UsageError("revision", "An archive has no revisions.", evidence=f"archive: {path}", hint=hint)
+    demand_archive(path)
+    return Source(path, archive=True)
+
+
+def _commit(folder: Path, revision: str, url: str | None) -> str:
     found = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if found.returncode != 0:
         raise UsageError(
             "revision",
-            f"There is no revision {revision!r} in {folder}.",
+            f"There is no revision {revision!r} in {url or folder}.",
             evidence=found.stderr.strip() or "git knows no commit, tag or branch of that name",
             hint="`git log --oneline` shows what there is; fetch first if it is elsewhere",
         )

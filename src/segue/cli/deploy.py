@@ -36,13 +36,29 @@ def _ask(verb: str, target: str | None, *, as_json: bool, dry_run: bool, **args:
 @click.command(cls=DeployVerb)
 @_common
 @click.option("--rev", metavar="REV", help="A git revision, instead of the files as they are.")
-@click.option("--path", metavar="DIR", help="Another folder than the project's.")
+@click.option(
+    "--path",
+    metavar="PATH",
+    help="Another folder than the project's, a .tar.gz, a .zip, or a repository's URL.",
+)
 @click.option(
     "--strategy", metavar="S", help="How requests change sides: handoff, or blue-green on a server."
 )
-def deploy(target: str | None, *, path: str | None, **options: Any) -> None:
+def deploy(target: str | None, *, path: str | None, rev: str | None, **options: Any) -> None:
     """Build a release, check it, switch to it, watch it; anything wrong is taken back."""
-    _ask("deploy", target, path=None if path is None else str(Path(path).resolve()), **options)
+    if path is not None:
+        path, rev = _near(path, rev)
+    _ask("deploy", target, path=path, rev=rev, **options)
+
+
+def _near(path: str, rev: str | None) -> tuple[str, str | None]:
+    """`path` and `rev` as they are found on this machine: what is remote is fetched first."""
+    from segue.build.mirror import fetch, is_url  # noqa: PLC0415
+
+    if not is_url(path):
+        return str(Path(path).resolve()), rev
+    mirror, name = fetch(path, rev)
+    return str(mirror), name
 
 
 @click.command(cls=DeployVerb)

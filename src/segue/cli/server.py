@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from segue.cli.project import LOCAL
 from segue.core.errors import UsageError, error_from_dict
 
@@ -63,9 +65,13 @@ def converse_with(
         path, rev = args.pop("path", None), args.pop("rev", None)
         source, module, contract = look_up(find_project(Path.cwd()), config, path, rev)
         if found.host is not None and not args.get("dry_run"):
-            source = send(source, found.host, Layout(config.name), config.shared)
+            source = send(source, found.host, Layout(config.name), config.shared, _tell)
     request = Request(config.name, verb, args, user_name(), config, source, module, command, contract)
     return converse(found.host, Layout(config.name), request.as_dict())
+
+
+def _tell(text: str) -> None:
+    click.echo(f"note: {text}", err=True)
 
 
 def _config(target: str) -> tuple[AppConfig, Target]:

@@ -21,6 +21,7 @@ from segue.config.written import (
     InnerPath,
     Module,
     Name,
+    PackageExtra,
     ProcessName,
     Seconds,
     Server,
@@ -103,8 +104,14 @@ class Settings(_Table):
     """The app's Gunicorn config, relative to the project. Without it: gunicorn.conf.py, if there."""
 
     python: FilePath | None = None
-    """An existing interpreter that runs the app; nothing is installed then, requirements.txt is left alone.
-    Without it: a virtual environment built from requirements.txt, else the project's own interpreter."""
+    """An existing interpreter that runs the app; nothing is installed then. Without it: a virtual environment
+    with the packages that the project [declares](dependencies.md), else the project's own interpreter."""
+
+    extras: Annotated[tuple[PackageExtra, ...], Strict(strict=False)] = ()
+    """Optional dependencies of pyproject.toml, by name, that the app needs too."""
+
+    groups: Annotated[tuple[PackageExtra, ...], Strict(strict=False)] = ()
+    """Dependency groups of pyproject.toml that the app needs too; without it none, not even `dev`."""
 
     check: UrlPath = "/"
     """The path that tells whether a release is healthy."""

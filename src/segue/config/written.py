@@ -208,6 +208,10 @@ Bind = Annotated[
 FilePath = Annotated[Path, Written(_PRINTABLE, "a path", ".venv/bin/python", Path)]
 InnerPath = Annotated[Path, Written(_PRINTABLE, "a path inside the project", "conf/web.py", _inner_path)]
 Word = Annotated[str, Written(_PRINTABLE, "one word of a command line", "--proxy-headers")]
+PackageExtra = Annotated[
+    str,
+    Written(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", "a name that pyproject.toml gives", "postgres"),
+]
 UrlPath = Annotated[
     str, Written(r"/[!-~]*", 'a path that begins with "/", without spaces or accents', "/healthz")
 ]

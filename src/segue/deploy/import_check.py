@@ -31,7 +31,7 @@ _HINTS = {
     "module": 'name the app as MODULE:ATTRIBUTE, such as module = "wsgi:app"',
     "attribute": "the module was imported; after the colon comes the app in it, or a call that makes it",
     "not_callable": "the module was imported; what stands after the colon has to be the app itself",
-    "missing": "is it spelt right, and in requirements.txt? The release never saw a request",
+    "missing": "is it spelt right, and among the dependencies? The release never saw a request",
     "import": "the app raised this while it was imported; the release never saw a request",
 }
 _SERVERS = ("gunicorn", "uvicorn", "uvicorn-worker", "granian")

@@ -52,9 +52,10 @@ def look_up(
     Raises:
         SegueError: there is no such source, or no app in it.
     """
-    folder = project if path is None else Path(path)
-    source, module = resolve_source(folder, rev), config.module or detect_module(folder)
-    return source, module, Contract.of(config.env, example_of(source))
+    source = resolve_source(project if path is None else Path(path), rev)
+    # neither an archive nor a mirror has files that lie there
+    code = project if source.archive or source.url else source.folder
+    return source, config.module or detect_module(code), Contract.of(config.env, example_of(source))
 
 
 def prepare(site: Site, config: AppConfig, wish: Wish) -> Run:

@@ -69,6 +69,8 @@ async def _built(run: Run) -> dict[str, Any]:
         "cache": str(home.cache),
         "shared": [str(path) for path in run.config.shared],
         "python": None if run.config.python is None else str(run.config.python),
+        "extras": run.config.extras,
+        "groups": run.config.groups,
     }
     # not what lies where it runs: on a server, in the deploy user's home
     argv = (sys.executable, "-P", "-m", "segue.build")
@@ -83,7 +85,10 @@ async def _built(run: Run) -> dict[str, Any]:
                 return dict(message["built"])
             if "error" in message:
                 raise error_from_dict(message["error"], message["exit_code"])
-            run.say("say", text=message["say"])
+            if "note" in message:
+                run.note(message["note"])
+            else:
+                run.say("say", text=message["say"])
     raise Failed("build", "The build ended without a word.", hint="was it killed, or out of memory?")
 
 

@@ -23,7 +23,11 @@ LOOKS = ("status", "releases", "history", "receipt")
 PRINTS = ("logs", "run")
 DEPLOYS = ("deploy", "rollback", "restart", "recover")
 LONGEST_TEXT = 200
-_SOURCE: Form = {"folder": str, "commit": MAYBE_TEXT, "revision": str, "dirty": bool, "git": bool}
+_SOURCE: Form = {
+    **dict.fromkeys(("folder", "revision"), str),
+    **dict.fromkeys(("commit", "url"), MAYBE_TEXT),
+    **dict.fromkeys(("dirty", "git", "archive"), bool),
+}
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _REVISION = re.compile(r"[0-9a-f]{7}|tree", re.ASCII)
 
@@ -159,7 +163,9 @@ def _source(words: Any) -> Source | None:
         raise _no_request("its source has no full path, or no revision")
     if commit is not None and not _COMMIT.fullmatch(commit):
         raise _no_request("its source's commit is none")
-    return Source(Path(folder), commit, words["revision"], words["dirty"], words["git"])
+    if not (words["url"] or "").isprintable():
+        raise _no_request("its source's url is none")
+    return Source(**{**words, "folder": Path(folder)})
 
 
 def _no_request(evidence: str) -> UsageError:

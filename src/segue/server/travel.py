@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from subprocess import PIPE
 
-from segue.build.snapshot import LINKED, snapshot
+from segue.build.snapshot import LINKED, Say, snapshot
 from segue.build.source import Source
 from segue.core.errors import Unreachable
 from segue.server.asking import SSH
 from segue.server.layout import Layout
 
 
-def send(source: Source, host: str, layout: Layout, shared: Collection[Path]) -> Source:
+def send(source: Source, host: str, layout: Layout, shared: Collection[Path], say: Say) -> Source:
     """Bring `source` to `host`; the same source as the server sees it.
 
     Raises:
@@ -27,10 +27,10 @@ def send(source: Source, host: str, layout: Layout, shared: Collection[Path]) ->
     with tempfile.TemporaryDirectory(prefix="segue-send-") as folder:
         code, data = Path(folder, "code"), Path(folder, "data")
         data.mkdir()
-        snapshot(source, data, code, shared)
+        snapshot(source, data, code, shared, say)
         there = _send(code, host, layout, {*map(str, shared), *LINKED})
-    # the commit was exported here: there it is a folder like any other
-    return replace(source, folder=Path(there), commit=None, git=False)
+    # it was exported or unpacked here: there it is a folder like any other
+    return replace(source, folder=Path(there), git=False, archive=False)
 
 
 def _send(code: Path, host: str, layout: Layout, linked: Collection[str]) -> str:

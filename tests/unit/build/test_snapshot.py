@@ -30,7 +30,7 @@ def repository(project: Path) -> Repository:
 def released(project: Path, *shared: str, rev: str | None = None) -> set[str]:
     """The names of all files and links in a release of `project`."""
     release = release_of(project)
-    number = snapshot(resolve_source(project, rev), project, release, shared)
+    number = snapshot(resolve_source(project, rev), project, release, shared, print)
     names = set()
     for parent, folders, files in os.walk(release):
         links = [name for name in folders if Path(parent, name).is_symlink()]

@@ -53,6 +53,8 @@ worker_class = "gthread"
 preload = true
 gunicorn_config = "conf/gunicorn.py"
 python = "/usr/bin/python3"
+extras = ["postgres"]
+groups = ["production"]
 check = "/healthz?deep=1"
 check_host = "shop.example:8443"
 check_scheme = "https"
@@ -97,6 +99,8 @@ _sentry2 = "secret?"
         "preload": True,
         "gunicorn_config": "conf/gunicorn.py",
         "python": "/usr/bin/python3",
+        "extras": ["postgres"],
+        "groups": ["production"],
         "check": "/healthz?deep=1",
         "check_host": "shop.example:8443",
         "check_scheme": "https",
