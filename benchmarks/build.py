@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import shutil
@@ -32,10 +33,11 @@ Written by `make bench-build`, on {when}. {where}.
 
 ## Unchanged dependencies
 
-A `requirements.txt` of {packages}; {installed} packages in all. First with nothing in any cache, so that all of
-it comes from the index; then another release with the same list, linked from cache: {pairs} such pairs, each with caches of
-its own. The ratio is the geometric mean over them, with Student's 95 % interval on the logarithms; the times are
-medians, with their 95 % intervals. The environment is made, filled and byte-compiled in both.
+A `requirements.txt` of {packages}; {installed} packages in all.
+First with nothing in any cache, so that all of it comes from the index; then another release with the same
+list, linked from cache: {pairs} such pairs, each with caches of its own. The ratio is the geometric mean over
+them, with Student's 95 % interval on the logarithms; the times are medians, with their 95 % intervals. The
+environment is made, filled and byte-compiled in both.
 
 | | |
 |---|---|
@@ -92,7 +94,7 @@ def _build_twice(folder: Path) -> tuple[float, float, int]:
         release.mkdir(parents=True)
         (release / "requirements.txt").write_text("".join(f"{one}=={version(one)}\n" for one in PACKAGES))
         declared = Declared(release, "requirements.txt")
-        times.append(_seconds(lambda wanted=declared: build_venv(wanted, folder / "cache", print)))
+        times.append(_seconds(functools.partial(build_venv, declared, folder / "cache", print)))
     packages = len(list((folder / "first" / ".venv").glob("lib/python*/site-packages/*.dist-info")))
     shutil.rmtree(folder)
     return times[0], times[1], packages
