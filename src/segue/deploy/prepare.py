@@ -28,6 +28,7 @@ class Wish:
         strategy: how requests are to change sides, where one is named.
         source: what to deploy; None where the release is on disk.
         module: the app in it.
+        allow_contract: whether migrations are run that what serves may not live with.
     """
 
     verb: str
@@ -36,6 +37,7 @@ class Wish:
     strategy: str | None = None
     source: Source | None = None
     module: str = ""
+    allow_contract: bool = False
 
 
 def look_up(project: Path, config: AppConfig, path: str | None, rev: str | None) -> tuple[Source, str]:
@@ -77,7 +79,16 @@ def prepare(site: Site, config: AppConfig, wish: Wish) -> Run:
         )
     release = new_release_id(site.now(), wish.source.revision, site.home.releases())
     plan = plan_deploy(ground, release, source=wish.source, module=wish.module, verb=wish.verb)
-    return Run(plan, config, site, record, wish.module, wish.by, source=wish.source)
+    return Run(
+        plan,
+        config,
+        site,
+        record,
+        wish.module,
+        wish.by,
+        source=wish.source,
+        allow_contract=wish.allow_contract,
+    )
 
 
 def _processes(site: Site, config: AppConfig) -> tuple[str, ...]:

@@ -95,6 +95,8 @@ class Run:
         module: the app, ``wsgi:app``.
         source: what its release is built from; None where the release is on disk.
         by: who asked for it.
+        allow_contract: whether migrations are run that what serves may not live with.
+        migrated: what was done to the database, for people.
         steps: how its steps went, as the receipt lists them.
         notes: what people should know though nothing failed.
         watched: what the watch saw.
@@ -113,6 +115,8 @@ class Run:
     module: str
     by: str
     source: Source | None = None
+    allow_contract: bool = False
+    migrated: str = ""
     steps: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     watched: dict[str, Any] | None = None

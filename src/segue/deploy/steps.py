@@ -14,6 +14,7 @@ from segue.core.errors import Failed, error_from_dict
 from segue.core.ids import release_of
 from segue.core.record import Phase
 from segue.deploy import import_check
+from segue.deploy import migrate as migrations
 from segue.deploy.apply import apply_record
 from segue.deploy.background import shift
 from segue.deploy.releases import State
@@ -76,6 +77,11 @@ async def _built(run: Run) -> dict[str, Any]:
 async def import_(run: Run) -> str:
     """Import the app once, apart from everything that serves."""
     return await import_check.check_import(run)
+
+
+async def migrate(run: Run) -> str:
+    """Bring the database to where the release needs it, unless what serves could not live with that."""
+    return await migrations.migrate(run)
 
 
 async def boot(run: Run) -> str:
@@ -239,6 +245,7 @@ StepFunction = Callable[[Run], Awaitable[str]]
 STEPS: dict[str, StepFunction] = {
     "build": build,
     "import": import_,
+    "migrate": migrate,
     "boot": boot,
     "ready": ready,
     "switch": switch,
@@ -254,6 +261,7 @@ STEPS: dict[str, StepFunction] = {
 PHASES: dict[str, Phase] = {
     "build": Phase.BUILD,
     "import": Phase.IMPORT,
+    "migrate": Phase.MIGRATE,
     "boot": Phase.BOOT,
     "ready": Phase.READY,
     "switch": Phase.SWITCH,

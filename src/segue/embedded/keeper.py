@@ -399,7 +399,8 @@ class Keeper:
         if asker.verb not in ("up", "deploy"):
             return wish
         source, module = look_up(self.home.project, config, asker.args.get("path"), asker.args.get("rev"))
-        return replace(wish, source=source, module=module)
+        allowed = bool(asker.args.get("allow_contract"))
+        return replace(wish, source=source, module=module, allow_contract=allowed)
 
     def _locked(self) -> Refused:
         if self._run is None:

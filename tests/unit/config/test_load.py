@@ -69,6 +69,8 @@ wrap = false
 standby = "5m"
 smoke = ["/cart", "/api/v1/items?page=1"]
 smoke_commands = ["flask smoke", ["python", "smoke.py", "a b"]]
+migrate = "flask db upgrade"
+migrate_timeout = "1h"
 keep = 1
 auto_rollback = false
 shared = ["media", "var/uploads"]
@@ -105,6 +107,8 @@ beat = { command = ["celery", "beat"], drain_timeout = "2m", steady = "0s", sing
         "standby": "300s",
         "smoke": ["/cart", "/api/v1/items?page=1"],
         "smoke_commands": [["flask", "smoke"], ["python", "smoke.py", "a b"]],
+        "migrate": ["flask", "db", "upgrade"],
+        "migrate_timeout": "3600s",
         "keep": 1,
         "auto_rollback": False,
         "shared": ["media", "var/uploads"],
