@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.bad import demand_untouched, deploy_refused
+from tests.support.notes import add_migration, make_notes
 from tests.support.postgres import Cluster, cluster
 from tests.support.site import Site, demand_no_loss, serving, traffic
 from tests.support.store import (
@@ -212,3 +213,34 @@ def test_a_command_migrates_as_it_says(tmp_path: Path) -> None:
         add_revision(folder, "second", "none", ADDS_TITLE)
         error = deploy_refused(site).error
         assert error["message"] == "The migration `flask` ended with status 1."
+
+
+NOTE = '"note", "text"'
+ON_DJANGO = [
+    (f"migrations.RemoveField({NOTE})", "contract", "drops the field notes.note.text"),
+    (f'migrations.RenameField({NOTE}, "title")', "contract", "renames the field notes.note.text"),
+    (f"migrations.AlterField({NOTE}, models.IntegerField())", "contract", "changes the type"),
+    ('migrations.AddField("note", "by", models.CharField(max_length=9, default=""))', "contract", "not null"),
+    ("migrations.RunPython(print)", "unreadable", "runs Python of its own"),
+]
+
+
+@DEADLINE
+@pytest.mark.parametrize("refused", [ON_DJANGO[:1], pytest.param(ON_DJANGO[1:], marks=pytest.mark.soak)])
+def test_django_s_migrations_go_by_the_same_rules(
+    tmp_path: Path, refused: list[tuple[str, str, str]]
+) -> None:
+    """An expand runs under load; a contract is refused with its line, and so is what can't be read."""
+    folder = tmp_path / "notes"
+    make_notes(folder)
+    with serving(folder) as site:
+        for operation, kind, why in refused:
+            add_migration(folder, "0002_second", "0001_first", operation)
+            error = deploy_refused(site).error
+            assert (error["kind"], why in error["message"]) == (kind, True), error
+            assert "notes/migrations/0002_second.py:7: notes.0002_second" in error["evidence"]
+        add = 'migrations.AddField("note", "by", models.CharField(max_length=9, null=True))'
+        add_migration(folder, "0002_second", "0001_first", add)
+        with traffic(f"{site.url}/", rate=20) as load:
+            assert step(site.deploy()) == "1 migration: notes.0002_second expand"
+        demand_no_loss(load)

@@ -44,7 +44,7 @@ class Ended:
     def how(self) -> str:
         """Its status in words."""
         if self.status is None:
-            return "was not done in its time"
+            return "by running out of time"
         signalled = self.status < 0
         return f"by {signal.Signals(-self.status).name}" if signalled else f"with status {self.status}"
 

@@ -9,7 +9,6 @@ import contextvars
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,11 +21,6 @@ from alembic.util import CommandError
 from . import database_lock
 from .alembic_reading import read_revision
 from .history import Changed
-
-# seconds: those who come after one who waits for a lock wait behind it
-LOCK_TIMEOUT = 1
-LOCK_TRIES = 10
-LOCK_NOT_AVAILABLE = "55P03"
 
 
 class AlembicHistory:
@@ -43,16 +37,7 @@ class AlembicHistory:
         outcome: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
         def hold(_heads: Any, context: Any) -> list[Any]:
-            connection = context.connection
-            if connection.dialect.name == "sqlite" and connection.engine.url.database not in (
-                None,
-                "",
-                ":memory:",
-            ):
-                self._held = database_lock.lock_file(connection.engine.url.database, deadline)
-            if connection.dialect.name == "postgresql":
-                ask = lambda statement: connection.exec_driver_sql(statement).scalar()  # noqa: E731
-                database_lock.lock_postgresql(ask, deadline)
+            if _take(context.connection, deadline):
                 outcome.put(None)
                 # the lock is the session's, and the session is this thread's: both end with the process
                 threading.Event().wait()
@@ -97,17 +82,7 @@ class AlembicHistory:
 
     def upgrade(self, wanted: Sequence[str]) -> None:
         """See `History`."""
-        for tries_left in reversed(range(LOCK_TRIES)):
-            try:
-                self._upgrade(wanted)
-            except Exception as error:
-                cause = getattr(error, "orig", error)
-                code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-                if code != LOCK_NOT_AVAILABLE or not tries_left:
-                    raise
-                time.sleep(LOCK_TIMEOUT)
-            else:
-                return
+        database_lock.patiently(lambda: self._upgrade(wanted))
 
     def file_of(self, revision: str) -> str:
         """See `History`."""
@@ -122,7 +97,7 @@ class AlembicHistory:
             if pending != list(wanted)[len(wanted) - len(pending) :]:
                 raise Changed(f"pending now: {', '.join(pending)}")
             if context.dialect.name == "postgresql":
-                context.connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
+                context.connection.exec_driver_sql(f"SET lock_timeout = '{database_lock.LOCK_TIMEOUT}s'")
             return [MigrationStep.upgrade_from_script(self._script.revision_map, script) for script in found]
 
         self._enter(steps, destination_rev=head)
@@ -141,6 +116,17 @@ class AlembicHistory:
     def _pending(self, head: str, current: list[str]) -> list[Any]:
         newest_first = self._script.iterate_revisions(head, tuple(current) or "base", implicit_base=True)
         return list(newest_first)[::-1]
+
+
+def _take(connection: Any, deadline: float) -> bool:
+    """Take the lock of the database behind `connection`; whether it lasts only as long as that does."""
+    if connection.dialect.name == "postgresql":
+        database_lock.lock_postgresql(lambda ask: connection.exec_driver_sql(ask).scalar(), deadline)
+        return True
+    file = connection.engine.url.database
+    if connection.dialect.name == "sqlite" and file not in (None, "", ":memory:"):
+        database_lock.lock_file(file, deadline)
+    return False
 
 
 def by_alembic() -> AlembicHistory:
