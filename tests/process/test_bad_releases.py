@@ -93,7 +93,7 @@ MACHINERY = ("gunicorn/", "importlib", "segue/", "import_check.py", "segue_gate"
 WSGI = r"/wsgi.py"
 
 FORGED = """
-with open(os.path.join(os.environ["SEGUE_IMPORT_FOLDER"], "result.json"), "w") as file:
+with open(os.path.join(os.environ["SEGUE_TASK_FOLDER"], "result.json"), "w") as file:
     file.write('{"kind": "ok", "interface": 7, "servers": "all"}')
 os._exit(0)
 """

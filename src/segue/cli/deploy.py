@@ -44,6 +44,11 @@ def _ask(verb: str, target: str | None, *, as_json: bool, dry_run: bool, **args:
 @click.option(
     "--strategy", metavar="S", help="How requests change sides: handoff, or blue-green on a server."
 )
+@click.option(
+    "--allow-contract",
+    is_flag=True,
+    help="Run migrations that what serves may not live with; no rollback goes back past them.",
+)
 def deploy(target: str | None, *, path: str | None, rev: str | None, **options: Any) -> None:
     """Build a release, check it, switch to it, watch it; anything wrong is taken back."""
     if path is not None:

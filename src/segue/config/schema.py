@@ -19,6 +19,7 @@ from segue.config.written import (
     FullPath,
     HostHeader,
     InnerPath,
+    Migrate,
     Module,
     Name,
     PackageExtra,
@@ -162,6 +163,14 @@ class Settings(_Table):
     smoke_commands: Commands = ()
     """On a server: commands that have to end with 0 after the switch; else it is taken back. They run in the
     new release, as the app's user in its sandbox, and SEGUE_URL tells them where users come in."""
+
+    migrate: Migrate | None = None
+    """How a deploy migrates the database: a command, which is run as it is, or `false` for not at all.
+    Without it: Alembic, Flask-Migrate or Django, where the project has `alembic.ini`,
+    `migrations/alembic.ini` or `manage.py`; what the code that serves can't live with is refused."""
+
+    migrate_timeout: SomeSeconds = 600.0
+    """How long the migrations may take, and half of it the wait for another deploy's."""
 
     keep: Count = 5
     """How many good releases stay on disk."""

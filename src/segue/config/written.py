@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic_core import CoreSchema, core_schema
 
@@ -167,12 +167,44 @@ class CommandWritten:
         }
 
 
+@dataclass(frozen=True)
+class MigrateWritten(CommandWritten):
+    """Marks a command, as `CommandWritten` does, or `false` for none."""
+
+    def parse(self, value: object) -> Any:
+        """The words that `value` writes, or False.
+
+        Raises:
+            ValueError: it writes neither.
+        """
+        if value is False:
+            return False
+        try:
+            return super().parse(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or false") from None
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        def write(command: Any) -> Any:
+            return command and list(command)
+
+        written = core_schema.plain_serializer_function_ser_schema(write, when_used="json")
+        return core_schema.no_info_plain_validator_function(self.parse, serialization=written)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        command = super().__get_pydantic_json_schema__(schema, handler)
+        return {"anyOf": [*command["anyOf"], {"enum": [False]}]}
+
+
 def _word_schema(example: str) -> JsonSchemaValue:
     return {"type": "string", "pattern": f"^(?:{_PRINTABLE})$", "examples": [example]}
 
 
 Server = Annotated[str | tuple[str, ...], ServerWritten()]
 Command = Annotated[tuple[str, ...], CommandWritten()]
+Migrate = Annotated[Literal[False] | tuple[str, ...], MigrateWritten()]
 _IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
 _PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]+"
 _DURATION = r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h)"

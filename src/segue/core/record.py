@@ -15,6 +15,7 @@ class Phase(StrEnum):
     REST = "rest"
     BUILD = "build"
     IMPORT = "import"
+    MIGRATE = "migrate"
     BOOT = "boot"
     READY = "ready"
     SWITCH = "switch"
@@ -22,7 +23,15 @@ class Phase(StrEnum):
     DRAIN = "drain"
 
 
-BEFORE_COMMIT = (Phase.BUILD, Phase.IMPORT, Phase.BOOT, Phase.READY, Phase.SWITCH, Phase.WATCH)
+BEFORE_COMMIT = (
+    Phase.BUILD,
+    Phase.IMPORT,
+    Phase.MIGRATE,
+    Phase.BOOT,
+    Phase.READY,
+    Phase.SWITCH,
+    Phase.WATCH,
+)
 HOLDING = (Phase.BOOT, Phase.READY)
 BOTH_SERVE = (Phase.SWITCH, Phase.WATCH)
 

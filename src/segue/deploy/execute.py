@@ -114,6 +114,8 @@ async def _come_to_rest(run: Run) -> SegueError | None:
             run.note(text)
     except (SegueError, OSError) as failure:
         stranded = _not_at_rest(run, failure)
+    if run.migrated and not run.committed:
+        run.note(f"the database is not taken back, and keeps {run.migrated}")
     try:
         if not run.committed:
             await asyncio.to_thread(_judge_release, run)

@@ -44,7 +44,8 @@ def plan_deploy(ground: Ground, release: str, *, source: Source, module: str, ve
         Step("import", f"import {module} once, apart from everything, with the release's own interpreter"),
     )
     generation = generation_id(release, 1)
-    return _plan(ground, verb, generation, (*_env(ground), *build, *_start(ground, generation)))
+    steps = (*_env(ground), *build, *_migrate(ground), *_start(ground, generation))
+    return _plan(ground, verb, generation, steps)
 
 
 def plan_start(ground: Ground, release: str, number: int, *, verb: str) -> Plan:
@@ -79,6 +80,17 @@ def _plan(ground: Ground, verb: str, generation: str, until_ready: tuple[Step, .
 
 def _env(ground: Ground) -> tuple[Step, ...]:
     return (Step("env", ground.env),) if ground.env else ()
+
+
+def _migrate(ground: Ground) -> tuple[Step, ...]:
+    """Whether there is anything to migrate, only the release can tell, and that is not built yet."""
+    command = ground.config.migrate
+    if command is False:
+        return ()
+    if command is not None:
+        return (Step("migrate", f"run `{shlex.join(command)}` in the release"),)
+    who = f"; none that {ground.live} can't live with" if ground.live else ""
+    return (Step("migrate", f"run the migrations that its database lacks, if it has any{who}"),)
 
 
 def _start(ground: Ground, generation: str) -> tuple[Step, ...]:

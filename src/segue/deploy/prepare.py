@@ -31,6 +31,7 @@ class Wish:
         source: what to deploy; None where the release is on disk.
         module: the app in it.
         contract: what it demands of its environment.
+        allow_contract: whether migrations are run that what serves may not live with.
     """
 
     verb: str
@@ -40,6 +41,7 @@ class Wish:
     source: Source | None = None
     module: str = ""
     contract: Contract = field(default_factory=Contract)
+    allow_contract: bool = False
 
 
 def look_up(
@@ -71,7 +73,17 @@ def prepare(site: Site, config: AppConfig, wish: Wish) -> Run:
     ground = _ground(site, config, record, wish.contract)
     release = new_release_id(site.now(), wish.source.revision, site.home.releases())
     plan = plan_deploy(ground, release, source=wish.source, module=wish.module, verb=wish.verb)
-    return Run(plan, config, site, record, wish.module, wish.by, wish.source, wish.contract)
+    return Run(
+        plan,
+        config,
+        site,
+        record,
+        wish.module,
+        wish.by,
+        wish.source,
+        wish.contract,
+        wish.allow_contract,
+    )
 
 
 def _refuse_unfit(site: Site, config: AppConfig, wish: Wish) -> None:

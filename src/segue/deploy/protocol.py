@@ -18,7 +18,8 @@ REQUEST_TIMEOUT = 10.0
 HANDOVER = "handover"
 
 _ARGS = {
-    "rev": str, "path": str, "strategy": str, "to": str, "wait": bool, "dry_run": bool, "workers": int,
+    "rev": str, "path": str, "strategy": str, "to": str, "wait": bool, "dry_run": bool,
+    "allow_contract": bool, "workers": int,
     "follow": bool, "lines": int,
     "term": str, "rows": int, "columns": int,
 }  # fmt: skip

@@ -34,11 +34,13 @@ _FACTS: Form = {
             "python",
             "server",
             "interface",
+            "migrated_from",
         ),
         MAYBE_TEXT,
     ),
     "starts": (int, None),
     "env": ([CONTRACT], None),  # older releases have none
+    "contract": (bool, None),
 }
 
 
@@ -130,8 +132,23 @@ class Releases:
 
         Raises:
             UsageError: there is no release `wish`.
-            Refused: it can't serve, it is live already, or nothing good is left.
+            Refused: it can't serve, it is live already, or nothing good is left; or the database has left it.
         """
+        target = self._rollback_target(record, wish)
+        self._demand_no_contract_since(target)
+        return target
+
+    def _demand_no_contract_since(self, target: str) -> None:
+        for release in self.home.releases():
+            if release > target and self.read(release).get("contract"):
+                raise Refused(
+                    "contract",
+                    f"{target} may not find in the database what it needs.",
+                    evidence=f"{release} ran a migration that older code may not live with",
+                    hint="a migration is not taken back: deploy code that can live with it",
+                )
+
+    def _rollback_target(self, record: Record, wish: str | None) -> str:
         live = None if record.live is None else release_of(record.live)
         if wish is not None:
             return self._wished(wish, live)

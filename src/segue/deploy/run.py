@@ -100,6 +100,8 @@ class Run:
         source: what its release is built from; None where the release is on disk.
         contract: what its release demands of its environment.
         by: who asked for it.
+        allow_contract: whether migrations are run that what serves may not live with.
+        migrated: what was done to the database, for people.
         steps: how its steps went, as the receipt lists them.
         notes: what people should know though nothing failed.
         outputs: how the hooks went, and what they printed.
@@ -120,6 +122,8 @@ class Run:
     by: str
     source: Source | None = None
     contract: Contract = field(default_factory=Contract)
+    allow_contract: bool = False
+    migrated: str = ""
     steps: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     outputs: list[dict[str, str]] = field(default_factory=list)

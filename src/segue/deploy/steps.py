@@ -14,6 +14,7 @@ from segue.core.errors import Failed, error_from_dict
 from segue.core.ids import release_of
 from segue.core.record import Phase
 from segue.deploy import import_check
+from segue.deploy import migrate as migrations
 from segue.deploy.apply import apply_record
 from segue.deploy.background import shift
 from segue.deploy.commands import in_thread
@@ -95,6 +96,11 @@ async def _built(run: Run) -> dict[str, Any]:
 async def import_(run: Run) -> str:
     """Import the app once, apart from everything that serves."""
     return await import_check.check_import(run)
+
+
+async def migrate(run: Run) -> str:
+    """Bring the database to where the release needs it, unless what serves could not live with that."""
+    return await migrations.migrate(run)
 
 
 async def boot(run: Run) -> str:
@@ -281,6 +287,7 @@ STEPS: dict[str, StepFunction] = {
     "build": build,
     "after_build": after_build,
     "import": import_,
+    "migrate": migrate,
     "boot": boot,
     "ready": ready,
     "before_switch": before_switch,
@@ -299,6 +306,7 @@ STEPS: dict[str, StepFunction] = {
 PHASES: dict[str, Phase] = {
     "build": Phase.BUILD,
     "import": Phase.IMPORT,
+    "migrate": Phase.MIGRATE,
     "boot": Phase.BOOT,
     "ready": Phase.READY,
     "switch": Phase.SWITCH,

@@ -82,11 +82,20 @@ async def _smoke(run: Run, command: tuple[str, ...]) -> None:
         )
 
 
+async def ask_at_door(run: Run, path: str) -> Answer:
+    """What users get for `path`.
+
+    Raises:
+        OSError: nobody answers, or not in time.
+    """
+    async with asyncio.timeout(run.config.check_timeout):
+        return await ask(_url(run, path), str(run.site.address.reachable))
+
+
 async def _ask(run: Run, path: str) -> Answer:
-    config, address, url = run.config, run.site.address, _url(run, path)
+    address, url = run.site.address, _url(run, path)
     try:
-        async with asyncio.timeout(config.check_timeout):
-            return await ask(url, str(address.reachable))
+        return await ask_at_door(run, path)
     except OSError as error:
         raise Failed(
             "verify",

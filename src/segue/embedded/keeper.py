@@ -405,7 +405,8 @@ class Keeper:
             return wish
         path, rev = asker.args.get("path"), asker.args.get("rev")
         source, module, contract = look_up(self.home.project, config, path, rev)
-        return replace(wish, source=source, module=module, contract=contract)
+        allowed = bool(asker.args.get("allow_contract"))
+        return replace(wish, source=source, module=module, contract=contract, allow_contract=allowed)
 
     def _locked(self) -> Refused:
         if self._run is None:

@@ -61,7 +61,8 @@ class Request:
     def wish(self) -> Wish:
         """What the deploy is to do."""
         to, strategy = self.args.get("to"), self.args.get("strategy")
-        return Wish(self.verb, self.by, to, strategy, self.source, self.module, self.contract)
+        allowed = bool(self.args.get("allow_contract"))
+        return Wish(self.verb, self.by, to, strategy, self.source, self.module, self.contract, allowed)
 
     def as_dict(self) -> dict[str, Any]:
         """The request as `read_request` takes it."""

@@ -71,6 +71,8 @@ wrap = false
 standby = "5m"
 smoke = ["/cart", "/api/v1/items?page=1"]
 smoke_commands = ["flask smoke", ["python", "smoke.py", "a b"]]
+migrate = "flask db upgrade"
+migrate_timeout = "1h"
 keep = 1
 auto_rollback = false
 shared = ["media", "var/uploads"]
@@ -117,6 +119,8 @@ _sentry2 = "secret?"
         "standby": "300s",
         "smoke": ["/cart", "/api/v1/items?page=1"],
         "smoke_commands": [["flask", "smoke"], ["python", "smoke.py", "a b"]],
+        "migrate": ["flask", "db", "upgrade"],
+        "migrate_timeout": "3600s",
         "keep": 1,
         "auto_rollback": False,
         "shared": ["media", "var/uploads"],

@@ -104,7 +104,7 @@ class Deploys(RuleBasedStateMachine):
 
     @invariant()
     def no_user_reaches_a_candidate_before_the_switch(self) -> None:
-        if self.record.phase in (Phase.BUILD, Phase.IMPORT, Phase.BOOT, Phase.READY):
+        if self.record.phase in (Phase.BUILD, Phase.IMPORT, Phase.MIGRATE, Phase.BOOT, Phase.READY):
             assert self.record.candidate not in self.machine.serving()
 
     def teardown(self) -> None:

@@ -40,11 +40,11 @@ def names(plan: Plan) -> list[str]:
 
 
 def test_a_deploy_goes_through_all_phases() -> None:
-    wanted = ["build", "import", "boot", "ready", "switch", "watch", "commit", "drain", "prune"]
+    wanted = ["build", "import", "migrate", "boot", "ready", "switch", "watch", "commit", "drain", "prune"]
     assert names(deploy(LIVE)) == wanted
-    wanted.insert(5, "verify")
+    wanted.insert(6, "verify")
     assert names(deploy(LIVE, BLUE_GREEN)) == wanted
-    wanted.insert(8, "processes")
+    wanted.insert(9, "processes")
     assert names(deploy(LIVE, BLUE_GREEN, processes=("worker",))) == wanted
     config = CONFIG.model_copy(update={"hooks": HOOKS})
     everything = Ground(config, "production", BLUE_GREEN, LIVE, ("worker",))
@@ -73,7 +73,25 @@ def test_a_rollback_to_what_is_warm_boots_nothing() -> None:
 
 
 def test_without_anything_live_there_is_nothing_to_watch_or_drain() -> None:
-    assert names(deploy(None)) == ["build", "import", "boot", "ready", "switch", "commit", "prune"]
+    assert names(deploy(None)) == ["build", "import", "migrate", "boot", "ready", "switch", "commit", "prune"]
+
+
+@pytest.mark.parametrize(
+    ("migrate", "live", "does"),
+    [
+        (None, None, ["run the migrations that its database lacks, if it has any"]),
+        ("flask db upgrade", LIVE, ["run `flask db upgrade` in the release"]),
+        (False, LIVE, []),
+    ],
+)
+def test_migrations_are_a_step_unless_the_config_says_never(
+    migrate: str | bool | None, live: str | None, does: list[str]
+) -> None:
+    config = AppConfig.model_validate(
+        {"name": "shop", "migrate": migrate} if migrate is not None else {"name": "shop"}
+    )
+    plan = plan_deploy(Ground(config, "local", HANDOFF, live), RELEASE, source=SOURCE, module="wsgi:app")
+    assert [step.does for step in plan.steps if step.name == "migrate"] == does
 
 
 @pytest.mark.parametrize("verb", ["rollback", "restart"])
@@ -95,6 +113,7 @@ def test_everything_is_named_up_front_and_equal_words_make_equal_plans() -> None
 DOES = {
     "build": f"copy {SOURCE.describe()} to release {RELEASE}, with its own dependencies",
     "import": "import wsgi:app once, apart from everything, with the release's own interpreter",
+    "migrate": f"run the migrations that its database lacks, if it has any; none that {LIVE} can't live with",
     "boot": f"start {RELEASE}.1 beside what serves; its first worker imports the app "
     "and answers GET /healthz in its own process",
     "ready": "wait until all its workers are ready, at most 60.0 s",

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
 from .loading import NoApp, interface_of, load
 
@@ -24,7 +24,7 @@ PR_SET_PDEATHSIG = 1
 SERVERS = ("gunicorn", "uvicorn", "uvicorn-worker", "granian")
 
 
-def _app_frames(error: BaseException) -> str:
+def app_frames(error: BaseException) -> str:
     """The traceback of `error` from the first frame that is neither ours nor importlib's."""
     importing = str(sys.modules["importlib"].__file__).removesuffix("__init__.py")
     machinery = (os.path.dirname(__file__), "<frozen importlib", importing)
@@ -92,11 +92,11 @@ def _raised(module: str, error: BaseException) -> dict[str, Any]:
     return {
         "kind": "missing" if isinstance(error, ModuleNotFoundError) else "import",
         "message": f"{module} failed to import: {': '.join(words)}".rstrip(".") + ".",
-        "evidence": _app_frames(error),
+        "evidence": app_frames(error),
     }
 
 
-def _die_with(executor: int) -> None:
+def die_with(executor: int) -> None:
     """An import that hangs would outlive whoever could end it."""
     with contextlib.suppress(ImportError):
         import ctypes  # noqa: PLC0415 - not every interpreter has it
@@ -110,11 +110,16 @@ def _die_with(executor: int) -> None:
 def serve(arguments: list[str]) -> None:
     """Import the app, and write down how it went."""
     result, timeout, executor, module = arguments
-    _die_with(int(executor))
+    die_with(int(executor))
     faulthandler.enable()
     faulthandler.dump_traceback_later(float(timeout))
     document = _check(module)
     faulthandler.cancel_dump_traceback_later()
+    leave(result, document)
+
+
+def leave(result: str, document: dict[str, Any]) -> NoReturn:
+    """Write `document` to the file `result`, and end this process."""
     with open(result, "w", encoding="utf-8") as file:
         json.dump(document, file)
     with contextlib.suppress(Exception):

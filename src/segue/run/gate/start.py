@@ -1,4 +1,4 @@
-"""Runs one of the gate's parts, by name: ``python start.py gunicorn|uvicorn|import ARGUMENTS``.
+"""Runs one of the gate's parts, by name: ``python start.py gunicorn|uvicorn|import|migrate ARGUMENTS``.
 
 As with ``python -m``, the app is looked for where this is run; the gate's own folder comes last of all.
 """
@@ -7,7 +7,12 @@ import importlib
 import os
 import sys
 
-PARTS = {"gunicorn": "gunicorn_main", "uvicorn": "uvicorn_main", "import": "import_check"}
+PARTS = {
+    "gunicorn": "gunicorn_main",
+    "uvicorn": "uvicorn_main",
+    "import": "import_check",
+    "migrate": "migrations",
+}
 
 
 def main() -> None:

@@ -1,0 +1,146 @@
+"""The migrations of an app that has Alembic, by itself or by Flask-Migrate, through its own ``env.py``.
+
+However that reaches the database, we do, too: with its URL, its driver, its options.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationStep
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from . import database_lock
+from .alembic_reading import read_revision
+from .history import Changed
+
+
+class AlembicHistory:
+    """See `History`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._script = ScriptDirectory.from_config(config)
+        self._dialect = ""
+        self.transactional = False
+
+    def lock(self, deadline: float) -> None:
+        """See `History`."""
+        outcome: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+        def hold(_heads: Any, context: Any) -> list[Any]:
+            if _take(context.connection, deadline):
+                outcome.put(None)
+                # the lock is the session's, and the session is this thread's: both end with the process
+                threading.Event().wait()
+            return []
+
+        def work() -> None:
+            try:
+                self._enter(hold)
+            except BaseException as error:  # noqa: BLE001 - it is the other thread's to handle
+                outcome.put(error)
+            else:
+                outcome.put(None)
+
+        threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True).start()
+        if (error := outcome.get()) is not None:
+            raise error
+
+    def current(self) -> list[str]:
+        """See `History`."""
+        found: list[str] = []
+
+        def look(heads: Any, context: Any) -> list[Any]:
+            found.extend(heads)
+            self._dialect = context.dialect.name
+            self.transactional = bool(context.impl.transactional_ddl)
+            return []
+
+        self._enter(look)
+        return found
+
+    def read(self) -> dict[str, Any]:
+        """See `History`."""
+        current, heads = self.current(), list(self._script.get_heads())
+        unknown = [revision for revision in current if not self._knows(revision)]
+        fresh: set[str] = set()
+        pending = [] if unknown or len(heads) != 1 else self._pending(heads[0], current)
+        found = [
+            read_revision(script, self._dialect, fresh).as_dict(script.revision, os.path.relpath(script.path))
+            for script in pending
+        ]
+        return {"heads": heads, "current": current, "unknown": unknown, "pending": found}
+
+    def upgrade(self, wanted: Sequence[str]) -> None:
+        """See `History`."""
+        database_lock.patiently(lambda: self._upgrade(wanted))
+
+    def file_of(self, revision: str) -> str:
+        """See `History`."""
+        return str(self._script.get_revision(revision).path)
+
+    def _upgrade(self, wanted: Sequence[str]) -> None:
+        head = wanted[-1]
+
+        def steps(heads: Any, context: Any) -> Any:
+            found = self._pending(head, list(heads))
+            pending = [script.revision for script in found]
+            if pending != list(wanted)[len(wanted) - len(pending) :]:
+                raise Changed(f"pending now: {', '.join(pending)}")
+            if context.dialect.name == "postgresql":
+                context.connection.exec_driver_sql(f"SET lock_timeout = '{database_lock.LOCK_TIMEOUT}s'")
+            return [MigrationStep.upgrade_from_script(self._script.revision_map, script) for script in found]
+
+        self._enter(steps, destination_rev=head)
+
+    def _enter(self, act: Callable[[Any, Any], Any], **words: Any) -> None:
+        words = words or {"dont_mutate": True}
+        with EnvironmentContext(self._config, self._script, fn=act, **words):
+            self._script.run_env()
+
+    def _knows(self, revision: str) -> bool:
+        try:
+            return self._script.get_revision(revision) is not None
+        except CommandError:
+            return False
+
+    def _pending(self, head: str, current: list[str]) -> list[Any]:
+        newest_first = self._script.iterate_revisions(head, tuple(current) or "base", implicit_base=True)
+        return list(newest_first)[::-1]
+
+
+def _take(connection: Any, deadline: float) -> bool:
+    """Take the lock of the database behind `connection`; whether it lasts only as long as that does."""
+    if connection.dialect.name == "postgresql":
+        database_lock.lock_postgresql(lambda ask: connection.exec_driver_sql(ask).scalar(), deadline)
+        return True
+    file = connection.engine.url.database
+    if connection.dialect.name == "sqlite" and file not in (None, "", ":memory:"):
+        database_lock.lock_file(file, deadline)
+    return False
+
+
+def by_alembic() -> AlembicHistory:
+    """The history that ``alembic.ini`` here tells of."""
+    return AlembicHistory(Config("alembic.ini"))
+
+
+def by_flask_migrate(app: Any) -> AlembicHistory:
+    """The history that Flask-Migrate gave `app`.
+
+    Raises:
+        LookupError: it gave it none.
+    """
+    if "migrate" not in getattr(app, "extensions", {}):
+        raise LookupError("the app has a folder migrations, and no Migrate(app, db)")
+    app.app_context().push()
+    return AlembicHistory(app.extensions["migrate"].migrate.get_config())

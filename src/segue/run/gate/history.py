@@ -1,0 +1,40 @@
+"""What the migrations of an app can be asked, whoever made them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+
+class Changed(Exception):
+    """The database is no longer as it was when its migrations were read."""
+
+
+class History(Protocol):
+    """The migrations of an app, and how far its database has come."""
+
+    transactional: bool
+    """Whether the database undoes a migration that fails, once it was asked."""
+
+    def lock(self, deadline: float) -> None:
+        """Keep others from migrating the same database, until this process ends.
+
+        Raises:
+            Locked: another does, and did not end before `deadline`.
+        """
+
+    def current(self) -> list[str]:
+        """The revisions that the database is at."""
+
+    def read(self) -> dict[str, Any]:
+        """Its ``heads``, ``current``, those of them ``unknown`` to the release, and what is ``pending``."""
+
+    def upgrade(self, wanted: Sequence[str]) -> None:
+        """Run the pending revisions, where they are `wanted` or the last of them.
+
+        Raises:
+            Changed: they are others.
+        """
+
+    def file_of(self, revision: str) -> str:
+        """The file of `revision`."""
