@@ -6,16 +6,15 @@ Migrations are the one thing that a deploy does not take back: they are judged b
 from __future__ import annotations
 
 import asyncio
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.core.errors import Failed
 from segue.deploy.judge import UNTOLD, Judged, is_undone, judge, raised
-from segue.deploy.task import Ended, run_command, run_part
+from segue.deploy.of_release import run_in_release
+from segue.deploy.task import run_part
 from segue.deploy.verify import HIGHEST_GOOD, ask_at_door
 from segue.disk.forms import Form
-from segue.run.generation import EVIDENCE_LINES, tail
 
 if TYPE_CHECKING:
     from segue.deploy.run import Run
@@ -60,20 +59,18 @@ def _tool_of(release: Path) -> str | None:
 
 async def _by_command(run: Run, command: tuple[str, ...]) -> str:
     healthy = not await _trouble_of_live(run)
-    release = run.site.home.release(run.plan.release)
-    with run.site.tasks.folder() as folder:
-        status = await run_command(run, command, release, folder, run.config.migrate_timeout)
-        ended = Ended(status, None, tail(folder / "log", EVIDENCE_LINES))
-    run.migrated = f"what `{shlex.join(command)}` did"
-    if status != 0:
+    limit, generation = run.config.migrate_timeout, run.plan.generation
+    ended = await run_in_release(run, command, generation=generation, told={}, limit=limit)
+    run.migrated = f"what `{ended.shown}` did"
+    if not ended.well:
         raise Failed(
             "migration",
-            f"The migration `{command[0]}` ended {ended.how}.",
-            evidence=f"{shlex.join(command)}\n\n{ended.printed or 'it printed nothing'}",
+            f"The migration `{command[0]}` {ended.status}.",
+            evidence=ended.evidence(),
             hint=UNTOLD,
         )
     await _demand_live_well(run, healthy=healthy)
-    return f"`{shlex.join(command)}` ended well"
+    return f"`{ended.shown}` ended well"
 
 
 async def _by_tool(run: Run, tool: str) -> str:

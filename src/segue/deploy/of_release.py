@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segue.core.durations import format_duration
-from segue.core.ids import release_of
+from segue.deploy.task import run_task
 from segue.run.generation import EVIDENCE_LINES, tail
-from segue.run.start import generation_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from segue.deploy.run import Run
 
-WELL = "ended with status 0"
+_ENDED = "ended with status"
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Ended:
     @property
     def well(self) -> bool:
         """Whether it did what it was to do."""
-        return self.status == WELL
+        return self.status == f"{_ENDED} 0"
 
     @property
     def shown(self) -> str:
@@ -61,29 +59,11 @@ async def run_in_release(
         told: what its environment has besides; no secrets.
         limit: in seconds.
     """
-    env = {**_environment(run, generation), **told}
-    cwd = run.site.home.release(release_of(generation))
-    with run.site.tasks.folder() as folder, (folder / "log").open("wb") as output:
+    with run.site.tasks.folder() as folder:
         try:
-            async with (
-                asyncio.timeout(limit),
-                run.site.tasks.of_app(*command, cwd=cwd, env=env, folder=folder, output=output) as process,
-            ):
-                status = f"ended with status {await process.wait()}"
-        except TimeoutError:
-            status = f"did not end within {format_duration(limit)}"
+            status = await run_task(run, command, folder, generation=generation, limit=limit, told=told)
         except (FileNotFoundError, PermissionError) as error:
-            status = f"could not be started: {error.strerror}"
-        printed = tail(folder / "log", EVIDENCE_LINES)
-    return Ended(command, status, printed)
-
-
-def _environment(run: Run, generation: str) -> dict[str, str]:
-    release = release_of(generation)
-    return generation_environment(
-        run.site.environ,
-        project=run.site.home.project,
-        release=run.site.home.release(release),
-        python=run.site.releases.python(release),
-        folder=run.site.home.generation(generation),
-    )
+            how = f"could not be started: {error.strerror}"
+        else:
+            how = f"did not end within {format_duration(limit)}" if status is None else f"{_ENDED} {status}"
+        return Ended(command, how, tail(folder / "log", EVIDENCE_LINES))

@@ -6,8 +6,10 @@ import asyncio
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from segue.core.ids import release_of
 from segue.deploy.commands import in_thread
 from segue.disk.atomic import read_if_whole
 from segue.disk.forms import Form
@@ -17,6 +19,8 @@ from segue.run.stacks import app_frames
 from segue.run.start import generation_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from segue.deploy.run import Run
 
 # in the environment of all that one task starts: by the generation's own mark, `segue scale`, which imports
@@ -59,29 +63,48 @@ async def run_part(run: Run, part: str, *words: str, limit: float, form: Form) -
         limit: the seconds that it has.
         form: what it writes down; the app's own user does, so it may say anything.
     """
-    release, tasks = run.site.home.release(run.plan.release), run.site.tasks
+    tasks, generation = run.site.tasks, run.plan.generation
     with tasks.folder() as folder:
         await in_thread(place_gate, folder)
         python = str(run.site.releases.python(run.plan.release))
         told = (part, str(folder / "result.json"), str(limit), str(tasks.parent), run.module, *words)
         argv = (python, str(gate_script(folder)), *told)
-        status = await run_command(run, argv, release, folder, limit + GRACE)
+        status = await run_task(run, argv, folder, generation=generation, limit=limit + GRACE)
         printed = app_frames(tail(folder / "log", EVIDENCE_LINES))
         return Ended(status, read_if_whole(folder / "result.json", form), printed)
 
 
-async def run_command(
-    run: Run, argv: tuple[str, ...], release: Path, folder: Path, limit: float
+async def run_task(
+    run: Run,
+    argv: tuple[str, ...],
+    folder: Path,
+    *,
+    generation: str,
+    limit: float,
+    told: Mapping[str, str] = MappingProxyType({}),
 ) -> int | None:
-    """Run `argv` in `release` as the app's user, its log in `folder`; its status, or None for late."""
+    """Run `argv` in a release as the app's user, with its log in `folder`; its status, or None for late.
+
+    Args:
+        run: the deploy that it belongs to.
+        argv: its words.
+        folder: the task's own.
+        generation: whose release and environment it has.
+        limit: the seconds that it has.
+        told: what its environment has besides; no secrets.
+
+    Raises:
+        OSError: it could not be started.
+    """
+    release = run.site.home.release(release_of(generation))
     env = generation_environment(
         run.site.environ,
         project=run.site.home.project,
         release=release,
-        python=run.site.releases.python(run.plan.release),
-        folder=run.candidate.folder,
+        python=run.site.releases.python(release_of(generation)),
+        folder=run.site.home.generation(generation),
     )
-    env = {**env, MARK: str(folder)}
+    env = {**env, **told, MARK: str(folder)}
     with (folder / "log").open("wb") as output:
         async with run.site.tasks.of_app(
             *argv, cwd=release, env=env, folder=folder, output=output
