@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -54,16 +54,15 @@ def detect_module(project: Path) -> str:
         UsageError: nothing looks like an app, or two things equally do.
         SegueError: git would not work there.
     """
-    return find_app(read_code(project)).module
+    return find_app(with_roots(read_code(project))).module
 
 
 def find_app(code: Code) -> App:
-    """The app of a project.
+    """The app of a project whose roots are known.
 
     Raises:
         UsageError: nothing looks like an app, or two things equally do.
     """
-    code = with_roots(code)
     for signs in (_by_commands, _by_flaskenv, _by_manage, _by_usual_files, _by_packages):
         found = {app.module: app for app in signs(code) if _WRITTEN.fullmatch(app.module)}
         if len(found) == 1:
@@ -184,9 +183,8 @@ def _named(code: Code, text: str, where: str) -> Iterator[App]:
 
 
 def _app_in(code: Code, module: Module) -> App | None:
-    tried: tuple[Callable[[Code, Module], Iterator[tuple[str, Kind]]], ...]
-    tried = (_objects, _made_by_frameworks, _factories)
-    found = next((one for way in tried for one in way(code, module)), None)
+    ways = (_objects(code, module), _made_by_frameworks(code, module), _factories(module))
+    found = next(itertools.chain(*ways), None)
     return None if found is None else App(f"{module.name}:{found[0]}", found[1], str(module.path))
 
 
@@ -204,7 +202,7 @@ def _made_by_frameworks(code: Code, module: Module) -> Iterator[tuple[str, Kind]
     yield from sure if len(sure) == 1 else ()
 
 
-def _factories(_code: Code, module: Module) -> Iterator[tuple[str, Kind]]:
+def _factories(module: Module) -> Iterator[tuple[str, Kind]]:
     for name in _FACTORIES:
         made = module.defined.get(name)
         if isinstance(made, ast.FunctionDef) and _needs_nothing(made):
