@@ -29,9 +29,9 @@ DEADLINE = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def postgres() -> Iterator[Cluster]:
     """One cluster for all; each test has a database of its own."""
-    with cluster(tmp_path_factory.mktemp("postgres") / "cluster") as found:
+    with cluster() as found:
         yield found
 
 

@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,25 +43,25 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
-    """A cluster in `folder`; PostgreSQL refuses to run as root, so root's runs as a user without rights."""
+def cluster() -> Iterator[Cluster]:
+    """A new cluster; PostgreSQL refuses to run as root, so root's runs as a user without rights."""
     if not _PROGRAMS:
         pytest.skip("PostgreSQL is not installed: tests/machine/install.sh does it")
-    folder.mkdir()
     owner = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    if os.geteuid() == 0:
-        shutil.chown(folder, owner)
-        for parent in folder.parents:
-            if parent.stat().st_uid == 0 and parent.is_relative_to("/tmp"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-    _run(owner, "initdb", "--pgdata", str(folder / "data"), "--auth=trust", "--no-sync", "--username", owner)
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    control = ("pg_ctl", "--pgdata", str(folder / "data"), "--silent", "--wait")
-    _run(owner, *control, "--log", str(folder / "log"), "--options", options, "start")
-    try:
-        yield Cluster(folder, owner)
-    finally:
-        _run(owner, *control, "--mode=immediate", "stop")
+    # not in pytest's own folders, which it keeps to their user
+    with tempfile.TemporaryDirectory(prefix="sg", dir="/tmp") as name:
+        folder = Path(name)
+        if os.geteuid() == 0:
+            shutil.chown(folder, owner)
+        data = str(folder / "data")
+        _run(owner, "initdb", "--pgdata", data, "--auth=trust", "--no-sync", "--username", owner)
+        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+        control = ("pg_ctl", "--pgdata", data, "--silent", "--wait")
+        _run(owner, *control, "--log", str(folder / "log"), "--options", options, "start")
+        try:
+            yield Cluster(folder, owner)
+        finally:
+            _run(owner, *control, "--mode=immediate", "stop")
 
 
 def _run(owner: str, program: str, *words: str) -> None:
