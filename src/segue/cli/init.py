@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import click
 
+from segue.build.example import EXAMPLE
 from segue.build.found import Found, look
 from segue.cli.verb import Verb, print_json
 from segue.config.load import configured_by
@@ -112,11 +113,14 @@ def _told(found: Found) -> Iterator[tuple[str, str]]:
     )
     yield "dependencies", found.dependencies
     if found.migrations:
-        yield "migrations", f"{found.migrations}; a deploy does not run them yet"
+        yield "migrations", f"{found.migrations}; a deploy runs what the old code can live with"
     if found.static:
         yield "static files", ", ".join(found.static)
     if found.env_example:
-        yield "environment", f"{found.env_example} names what the app wants; .env is linked into each release"
+        demanded = (
+            "a deploy demands its keys" if found.env_example == EXAMPLE else "name its keys under [env]"
+        )
+        yield "environment", f"{found.env_example}; {demanded}"
 
 
 def _next(found: Found) -> str:
