@@ -86,7 +86,7 @@ def django(folder: Path) -> None:
 
 PROJECTS = {
     "shop": (shop, "wsgi:app", "/healthz", "Leaf"),
-    "sample": (sample, "wsgi:app", "/healthz", "sample"),
+    "sample": (sample, "wsgi:app", "/", "sample"),
     "fastapi": (fastapi, "api.main:app", "/livez", "fastapi"),
     "django": (django, "mysite.wsgi:application", "/up/", "django"),
 }
@@ -103,7 +103,7 @@ def test_what_init_writes_deploys_as_it_is(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "project"
     make(folder)
     found = segue(folder, "init", "--json").document["found"]
-    assert (found["module"], found["check"]) == (module, check)
+    assert (found["module"], found["check"] or "/") == (module, check)
     with serving(folder) as site, traffic(f"{site.url}{check}") as load:
         until(lambda: site.segue("status", "--json").document["live"]["requests"] > 20, what="traffic")
         assert text in get(site, "/")
