@@ -17,6 +17,10 @@ from .django_reading import read_migration
 from .history import Changed
 
 
+# what Django takes for the database of a project that names none
+_NO_DATABASE = "django.db.backends.dummy"
+
+
 class DjangoHistory:
     """See `History`. A revision is called ``app.0002_name``."""
 
@@ -51,6 +55,8 @@ class DjangoHistory:
 
     def read(self) -> dict[str, Any]:
         """See `History`; its heads are those of an app that has several, and nothing else."""
+        if self._connection.settings_dict["ENGINE"] == _NO_DATABASE:
+            return {"heads": [], "current": [], "unknown": [], "pending": []}
         loader = MigrationExecutor(self._connection).loader
         heads = [f"{app}.{name}" for app, names in loader.detect_conflicts().items() for name in names]
         # names that a squash replaced are older than those that replaced them
