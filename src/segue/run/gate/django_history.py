@@ -16,7 +16,6 @@ from . import database_lock
 from .django_reading import read_migration
 from .history import Changed
 
-
 # what Django takes for the database of a project that names none
 _NO_DATABASE = "django.db.backends.dummy"
 
