@@ -65,8 +65,8 @@ COMMANDS: dict[str, Words] = {
         ("deploy", "--path", "wsgi.py"),
         2,
         "path",
-        "wsgi.py is not a folder.",
-        "a file of that name",
+        "wsgi.py is no archive.",
+        "it is neither a tar nor a zip",
         "--path",
     ),
     "path_that_is_not_there": Words(

@@ -126,7 +126,7 @@ IMPORTS = [
     Bad(
         "missing_dependency", app(import_error="ModuleNotFoundError"), "missing",
         "wsgi:app failed to import: ModuleNotFoundError: No module named 'paymnets'.",
-        ("Traceback", WSGI, "import paymnets"), "requirements.txt", ("gunicorn", "importlib"),
+        ("Traceback", WSGI, "import paymnets"), "among the dependencies", ("gunicorn", "importlib"),
     ),
     Bad(
         "syntax_error", app(import_error="SyntaxError"), "import",

@@ -97,7 +97,8 @@ def test_a_hook_that_hangs_is_ended_and_one_that_is_not_there_is_told(tmp_path: 
         assert hangs["message"].endswith("did not end within 300 ms.")
         write_hooks(site.folder, after_build=["no-such-program"])
         missing = site.segue("deploy", "--json").document["error"]
-        assert missing["message"].endswith("could not be started: No such file or directory.")
+        assert missing["message"].endswith("ended with status 127.")
+        assert missing["evidence"].endswith("no-such-program: No such file or directory")
 
 
 def test_a_hook_that_fails_after_the_commit_is_a_note(tmp_path: Path) -> None:

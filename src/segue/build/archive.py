@@ -121,6 +121,8 @@ def _unpack(members: Iterator[_Member], archive: Path, release: Path) -> None:
                 room = _write(file, target, room, archive)
             target.chmod(0o755 if member.mode & 0o111 else 0o644)
     for target, goal in links:
+        if any(parent.is_symlink() for parent in target.parents if parent.is_relative_to(release)):
+            raise _refused(archive, str(target.relative_to(release)), "below a link")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(goal)
 

@@ -66,8 +66,9 @@ def _upload_folder(path: PurePosixPath) -> PurePosixPath | None:
 
 
 def databases(folder: Path, paths: Iterable[PurePosixPath]) -> dict[str, str]:
-    """The SQLite databases among the files `paths` in `folder`."""
-    return {str(path): "a SQLite database" for path in paths if _is_database(folder / path)}
+    """The SQLite databases among the files `paths` in `folder`; what is hidden is some tool's cache."""
+    shown = (path for path in paths if not any(part.startswith(".") for part in path.parts))
+    return {str(path): "a SQLite database" for path in shown if _is_database(folder / path)}
 
 
 def _is_database(path: Path) -> bool:

@@ -110,7 +110,7 @@ def _migrations(code: Code) -> str:
     for path in map(str, code.files):
         if path in ("alembic.ini", "migrations/alembic.ini"):
             return f"Alembic, in {path}"
-        if code.has("manage.py") and _FIRST_MIGRATION.fullmatch(path):
+        if "DJANGO_SETTINGS_MODULE" in code.text("manage.py") and _FIRST_MIGRATION.fullmatch(path):
             return f"Django, in {os.path.dirname(path)}"
     return ""
 

@@ -72,7 +72,7 @@ cache"]]`. One runs after the other, without a shell, in the new release's folde
 environment and as its user, so they can write what the app can. Their environment has these besides:
 `SEGUE_HOOK` (the place), `SEGUE_APP`, `SEGUE_TARGET`, `SEGUE_VERB`, `SEGUE_RELEASE` and `SEGUE_GENERATION`
 (where they run), `SEGUE_CANDIDATE`, `SEGUE_PREVIOUS` (generations; the latter may be empty); at
-`on_failure` also `SEGUE_ERROR_KIND` and `SEGUE_ERROR`. Before the commit, a hook that does not end with 0
+`on_failure` also `SEGUE_ERROR_KIND`. Before the commit, a hook that does not end with 0
 in time has the release taken back; afterwards it is a note. What they print is in the receipt. No hook runs
 for a deploy whose executor was killed.
 """

@@ -96,7 +96,7 @@ async def _take(run: Run, step: Step) -> None:
     run.say("step", name=step.name, status="running")
     status, detail = "failed", ""
     try:
-        detail = await STEPS[step.name](run)
+        detail = run.site.secrets().hide(await STEPS[step.name](run))
         status = "done"
     finally:
         seconds = round(run.site.clock.monotonic() - began, 3)

@@ -48,7 +48,8 @@ async def tell_of_failure(run: Run, error: SegueError) -> None:
         run.note("on_failure was not run: no release serves that it could run in")
         return
     for command in run.config.hooks.on_failure:
-        told = {"SEGUE_ERROR_KIND": error.kind, "SEGUE_ERROR": error.message}
+        # not what it says: that may be the app's, and a command's environment can be seen on a server
+        told = {"SEGUE_ERROR_KIND": error.kind}
         try:
             ended = await _run(run, "on_failure", command, str(live), told)
         except (SegueError, OSError) as trouble:
@@ -73,6 +74,7 @@ async def _run(
     }
     limit = run.config.hooks.timeout
     ended = await run_in_release(run, command, generation=generation, told=told, limit=limit)
-    printed = run.site.secrets().hide(ended.printed)
-    run.outputs.append({"hook": place, "command": ended.shown, "status": ended.status, "printed": printed})
+    secrets = run.site.secrets()
+    shown, printed = secrets.hide(ended.shown), secrets.hide(ended.printed)
+    run.outputs.append({"hook": place, "command": shown, "status": ended.status, "printed": printed})
     return ended

@@ -30,7 +30,7 @@ _TROUBLES = {
     ),
     "unreachable": (
         "The migrations could not be read: {message}.",
-        "the release's own interpreter has to reach the database, with the app's environment",
+        "the release has to reach its database, in the app's environment; or set `migrate = false`",
     ),
 }
 
@@ -44,12 +44,14 @@ class Pending:
         kind: ``expand``, ``contract`` or ``unreadable``.
         why: the worst that it does.
         where: the file and line that do it.
+        atomic: whether a database that can do so undoes all of it where it fails.
     """
 
     revision: str
     kind: str
     why: str
     where: str
+    atomic: bool = True
 
     def __str__(self) -> str:
         return f"{self.where}: {self.revision} {self.why} ({self.kind})"
@@ -78,6 +80,11 @@ class Judged:
     def contracts(self) -> bool:
         """Whether older code may not find what it needs after it."""
         return any(one.kind != EXPAND for one in self.pending)
+
+    @property
+    def atomic(self) -> bool:
+        """Whether none of it is committed piece by piece, as indexes are that are built concurrently."""
+        return all(one.atomic for one in self.pending)
 
     def notes(self, release: str) -> Iterator[str]:
         """What people should know of it before `release` runs it."""
@@ -112,7 +119,8 @@ def judge(tool: str, found: dict[str, Any], *, lives: str | None, allowed: bool)
         message = f"The release's migrations have {len(found['heads'])} heads."
         raise Failed("heads", message, evidence="\n".join(found["heads"]), hint=_MERGE[tool])
     pending = tuple(
-        Pending(one["revision"], one["class"], one["why"], one["where"]) for one in found["pending"]
+        Pending(one["revision"], one["class"], one["why"], one["where"], one["atomic"])
+        for one in found["pending"]
     )
     if lives is not None and not allowed:
         _demand_harmless(pending, lives)
@@ -136,35 +144,38 @@ def _demand_harmless(pending: tuple[Pending, ...], lives: str) -> None:
     )
 
 
-def is_undone(done: dict[str, Any]) -> bool:
-    """Whether the database is as it was before the run that wrote `done`, which failed."""
+def is_undone(done: dict[str, Any], *, atomic: bool) -> bool:
+    """Whether the database is as it was before the run of `atomic` revisions that wrote `done`."""
     if done["kind"] != "raised":
         return True  # it was not begun
-    return bool(done["transactional"] and done["current"] == done["before"])
+    return bool(atomic and done["transactional"] and done["current"] == done["before"])
 
 
-def raised(done: dict[str, Any]) -> Failed:
+def raised(done: dict[str, Any], *, atomic: bool = True) -> Failed:
     """How a task failed that could not do what it was to do, by what it wrote down."""
     if done["kind"] == "raised":
-        return _broken_off(done)
+        return _broken_off(done, atomic=atomic)
     message, hint = _TROUBLES.get(done["kind"], ("The migrations failed: {message}.", UNTOLD))
     told = message.format(message=done["message"].rstrip("."))
     return Failed("migration", told, evidence=done["evidence"], hint=hint)
 
 
-def _broken_off(done: dict[str, Any]) -> Failed:
-    before, now = (", ".join(done[key]) or "no revision" for key in ("before", "current"))
+def _broken_off(done: dict[str, Any], *, atomic: bool) -> Failed:
+    before, now = _revisions(done["before"]), _revisions(done["current"])
     where = f"at {done['where']}: " if done["where"] else ""
     evidence = f"{where}{done['message']}\n\n{done['evidence']}"
-    if is_undone(done):
+    if is_undone(done, atomic=atomic):
         message = f"The migration failed, and the database undid it: it is at {now}, as before."
         return Failed("migration", message, evidence=evidence, hint="mend the migration, and deploy again")
-    stays = (
-        "" if done["transactional"] else "; what it did before that stays, for this database undoes nothing"
-    )
+    undoes = atomic and done["transactional"]
+    stays = "" if undoes else "; what it did before that stays, for nothing undoes it"
     return Failed(
         "migration",
         f"The migration failed half-way: the database is at {now} now, and was at {before}{stays}.",
         evidence=evidence,
         hint="bring the database to one of its revisions by hand, mend the migration, and deploy again",
     )
+
+
+def _revisions(found: list[str] | None) -> str:
+    return "nobody knows what" if found is None else ", ".join(found) or "no revision"

@@ -6,6 +6,7 @@ Migrations are the one thing that a deploy does not take back: they are judged b
 from __future__ import annotations
 
 import asyncio
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 # by the file that says so, in this order
 TOOLS = {"alembic": "alembic.ini", "flask-migrate": "migrations/alembic.ini", "django": "manage.py"}
+# others call a script of theirs manage.py, too
+_OF_DJANGO = b"DJANGO_SETTINGS_MODULE"
 MOST_NAMED = 5
 
 _TROUBLE: Form = {
     **dict.fromkeys(("kind", "message", "evidence", "where"), str),
     "before": [str],
-    "current": [str],
+    "current": ([str], None),
     "transactional": bool,
 }
 _FOUND: Form = (
@@ -35,7 +38,7 @@ _FOUND: Form = (
         "heads": [str],
         "current": [str],
         "unknown": [str],
-        "pending": [{"revision": str, "class": str, "why": str, "where": str}],
+        "pending": [{**dict.fromkeys(("revision", "class", "why", "where"), str), "atomic": bool}],
     },
 )
 _DONE: Form = (_TROUBLE, {"kind": str, "applied": [str]})
@@ -54,12 +57,17 @@ async def migrate(run: Run) -> str:
 
 
 def _tool_of(release: Path) -> str | None:
-    return next((tool for tool, file in TOOLS.items() if (release / file).is_file()), None)
+    return next((tool for tool, file in TOOLS.items() if _has(release / file, tool)), None)
+
+
+def _has(file: Path, tool: str) -> bool:
+    return file.is_file() and (tool != "django" or _OF_DJANGO in file.read_bytes())
 
 
 async def _by_command(run: Run, command: tuple[str, ...]) -> str:
     healthy = not await _trouble_of_live(run)
     limit, generation = run.config.migrate_timeout, run.plan.generation
+    run.migrated = f"what `{shlex.join(command)}` did, if it came to that"
     ended = await run_in_release(run, command, generation=generation, told={}, limit=limit)
     run.migrated = f"what `{ended.shown}` did"
     if not ended.well:
@@ -84,7 +92,9 @@ async def _by_tool(run: Run, tool: str) -> str:
         run.note(text)
     healthy = not await _trouble_of_live(run)
     # before anything is changed: whoever comes after a death has to know of it
-    run.site.releases.update(run.plan.release, migrated_from=judged.at, contract=judged.contracts)
+    run.site.releases.update(run.plan.release, migrated_from=judged.at)
+    if judged.contracts:
+        run.site.releases.bar_rollbacks(past=run.plan.release)
     if not await _run(run, tool, judged):
         return "nothing to migrate: another deploy did meanwhile"
     run.migrated = _told(judged)
@@ -95,21 +105,23 @@ async def _by_tool(run: Run, tool: str) -> str:
 async def _run(run: Run, tool: str, judged: Judged) -> list[str]:
     """Run what was judged; the revisions that were."""
     try:
-        done = await _task(run, tool, *judged.revisions, form=_DONE)
+        how = "atomic" if judged.atomic else "piecemeal"
+        done = await _task(run, tool, how, *judged.revisions, form=_DONE)
     except asyncio.CancelledError:
         run.note(f"interrupted in a migration: {UNTOLD}")
         raise
     if "message" in done:
-        if is_undone(done):
-            run.site.releases.update(run.plan.release, contract=False)
-        raise raised(done)
+        if is_undone(done, atomic=judged.atomic):
+            run.site.releases.update(run.plan.release, migrated_from=None)
+            run.site.releases.allow_rollbacks(past=run.plan.release)
+        raise raised(done, atomic=judged.atomic)
     return list(done["applied"])
 
 
-async def _task(run: Run, tool: str, *revisions: str, form: Form) -> dict[str, Any]:
-    ended = await run_part(run, "migrate", tool, *revisions, limit=run.config.migrate_timeout, form=form)
+async def _task(run: Run, tool: str, *words: str, form: Form) -> dict[str, Any]:
+    ended = await run_part(run, "migrate", tool, *words, limit=run.config.migrate_timeout, form=form)
     if ended.found is None:
-        what = "Running the migrations" if revisions else "Reading the migrations"
+        what = "Running the migrations" if words else "Reading the migrations"
         message = f"{what} ended {ended.how}."
         raise Failed("migration", message, evidence=ended.printed or "it printed nothing", hint=UNTOLD)
     return ended.found

@@ -60,10 +60,6 @@ async def run_in_release(
         limit: in seconds.
     """
     with run.site.tasks.folder() as folder:
-        try:
-            status = await run_task(run, command, folder, generation=generation, limit=limit, told=told)
-        except (FileNotFoundError, PermissionError) as error:
-            how = f"could not be started: {error.strerror}"
-        else:
-            how = f"did not end within {format_duration(limit)}" if status is None else f"{_ENDED} {status}"
+        status = await run_task(run, command, folder, generation=generation, limit=limit, told=told)
+        how = f"did not end within {format_duration(limit)}" if status is None else f"{_ENDED} {status}"
         return Ended(command, how, tail(folder / "log", EVIDENCE_LINES))

@@ -123,10 +123,13 @@ def _hooks(ground: Ground, place: str) -> tuple[Step, ...]:
 def _hand_over(ground: Ground, generation: str, place: str) -> tuple[Step, ...]:
     commit = Step("commit", f"{generation} is the live generation from here on")
     prune = Step("prune", f"keep {ground.config.keep} good releases on disk")
-    after = (commit, *_processes(ground, generation), *_hooks(ground, place))
+    after, hooks = (commit, *_processes(ground, generation)), _hooks(ground, place)
     if ground.live is None:
-        return (*after, prune)
-    return (Step("watch", _watch(ground)), *after, Step("drain", _drain(ground)), prune)
+        return (*after, *hooks, prune)
+    drain = Step("drain", _drain(ground))
+    # until then the old release answers as well
+    last = (drain, *hooks) if ground.strategy == HANDOFF else (*hooks, drain)
+    return (Step("watch", _watch(ground)), *after, *last, prune)
 
 
 def _processes(ground: Ground, generation: str) -> tuple[Step, ...]:

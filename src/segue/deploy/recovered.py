@@ -54,7 +54,10 @@ def _receipt(site: Site, record: Record, generation: str) -> Receipt:
         seconds=_since(site, begin),
         steps=tuple(_steps(told)),
         hooks=(),
-        notes=(f"the executor died in phase {record.phase.value}; its successor wrote this receipt",),
+        notes=(
+            f"the executor died in phase {record.phase.value}; its successor wrote this receipt",
+            *_of_database(site, generation),
+        ),
         watched=None,
         traffic=read_if_whole(site.home.probe(generation), TRAFFIC),
         held_by_crashed=sum(crash["held"] for crash in crashes),
@@ -62,6 +65,14 @@ def _receipt(site: Site, record: Record, generation: str) -> Receipt:
         cut=0,
         error=None if committed else _taken_back(record),
     )
+
+
+def _of_database(site: Site, generation: str) -> list[str]:
+    before = site.releases.read(release_of(generation)).get("migrated_from")
+    if before is None:
+        return []
+    at = before or "no revision"
+    return [f"it may have migrated the database, which was at {at}: a migration is not taken back"]
 
 
 def _plan(site: Site, generation: str, previous: str | None, begin: Event) -> Plan:

@@ -35,12 +35,12 @@ _FACTS: Form = {
             "server",
             "interface",
             "migrated_from",
+            "barred_by",
         ),
         MAYBE_TEXT,
     ),
     "starts": (int, None),
     "env": ([CONTRACT], None),  # older releases have none
-    "contract": (bool, None),
 }
 
 
@@ -138,15 +138,26 @@ class Releases:
         self._demand_no_contract_since(target)
         return target
 
-    def _demand_no_contract_since(self, target: str) -> None:
+    def bar_rollbacks(self, past: str) -> None:
+        """Have no rollback lead to what is on disk beside `past`, which takes the database away from it."""
         for release in self.home.releases():
-            if release > target and self.read(release).get("contract"):
-                raise Refused(
-                    "contract",
-                    f"{target} may not find in the database what it needs.",
-                    evidence=f"{release} ran a migration that older code may not live with",
-                    hint="a migration is not taken back: deploy code that can live with it",
-                )
+            if release != past and self.read(release).get("barred_by") is None:
+                self.update(release, barred_by=past)
+
+    def allow_rollbacks(self, past: str) -> None:
+        """Undo what `bar_rollbacks` did: the database was not changed after all."""
+        for release in self.home.releases():
+            if self.read(release).get("barred_by") == past:
+                self.update(release, barred_by=None)
+
+    def _demand_no_contract_since(self, target: str) -> None:
+        if (by := self.read(target).get("barred_by")) is not None:
+            raise Refused(
+                "contract",
+                f"{target} may not find in the database what it needs.",
+                evidence=f"{by} ran a migration that older code may not live with",
+                hint="a migration is not taken back: deploy code that can live with it",
+            )
 
     def _rollback_target(self, record: Record, wish: str | None) -> str:
         live = None if record.live is None else release_of(record.live)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,8 +60,9 @@ def taken(folder: Path) -> int:
     total = 0
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            status = os.lstat(os.path.join(parent, name))
-            total += status.st_blocks * _BLOCK * (status.st_nlink == 1 or name in folders)
+            with contextlib.suppress(FileNotFoundError):  # Python's own temporary files come and go
+                status = os.lstat(os.path.join(parent, name))
+                total += status.st_blocks * _BLOCK * (status.st_nlink == 1 or name in folders)
     return total
 
 

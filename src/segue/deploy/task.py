@@ -92,9 +92,6 @@ async def run_task(
         generation: whose release and environment it has.
         limit: the seconds that it has.
         told: what its environment has besides; no secrets.
-
-    Raises:
-        OSError: it could not be started.
     """
     release = run.site.home.release(release_of(generation))
     env = generation_environment(

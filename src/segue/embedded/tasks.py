@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import IO
 
 from segue.deploy.commands import started
 from segue.deploy.seams import Started
+
+_TIED = Path(__file__).with_name("tied.py")
 
 
 class OwnTasks:
@@ -28,7 +31,8 @@ class OwnTasks:
     ) -> Started:
         """See `Tasks`."""
         del folder
-        return started(*argv, cwd=cwd, env=env, output=output)
+        words = (sys.executable, "-I", "-S", str(_TIED), str(self.parent), *argv)
+        return started(*words, cwd=cwd, env=env, output=output)
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:

@@ -14,7 +14,13 @@ LIVE = "20261120T000000-0000000.1"
 
 def found(*classes: str, **words: Any) -> dict[str, Any]:
     pending = [
-        {"revision": f"a{number}", "class": kind, "why": f"does {number}", "where": f"a{number}_.py:{number}"}
+        {
+            "revision": f"a{number}",
+            "class": kind,
+            "why": f"does {number}",
+            "where": f"a{number}_.py:{number}",
+            "atomic": True,
+        }
         for number, kind in enumerate(classes)
     ]
     return {"heads": ["a9"], "current": ["a"], "unknown": [], "pending": pending, **words}
@@ -64,16 +70,18 @@ def test_several_heads_and_a_database_that_is_ahead_are_refused_even_when_allowe
 
 
 @pytest.mark.parametrize(
-    ("transactional", "now", "undone", "words"),
+    ("transactional", "atomic", "now", "undone", "words"),
     [
-        (True, ["a"], True, "the database undid it: it is at a, as before."),
-        (True, ["b"], False, "half-way: the database is at b now, and was at a."),
-        (False, ["b"], False, "it is at b now, and was at a; what it did before that stays"),
-        (False, [], False, "it is at no revision now"),
+        (True, True, ["a"], True, "the database undid it: it is at a, as before."),
+        (True, True, ["b"], False, "half-way: the database is at b now, and was at a."),
+        (True, False, ["a"], False, "it is at a now, and was at a; what it did before that stays"),
+        (False, True, ["b"], False, "it is at b now, and was at a; what it did before that stays"),
+        (False, True, [], False, "it is at no revision now"),
+        (True, True, None, False, "it is at nobody knows what now"),
     ],
 )
 def test_a_failed_run_says_plainly_where_the_database_is(
-    transactional: bool, now: list[str], undone: bool, words: str
+    transactional: bool, atomic: bool, now: list[str] | None, undone: bool, words: str
 ) -> None:
     done = {
         "kind": "raised",
@@ -84,8 +92,8 @@ def test_a_failed_run_says_plainly_where_the_database_is(
         "current": now,
         "transactional": transactional,
     }
-    error = raised(done)
-    assert is_undone(done) is undone
+    error = raised(done, atomic=atomic)
+    assert is_undone(done, atomic=atomic) is undone
     assert words.replace("it is", "the database is") in error.message.replace("it is", "the database is")
     assert error.evidence == "at a1_.py:7: KeyError: 1\n\nTraceback"
 
@@ -100,6 +108,6 @@ def test_whatever_else_fails_has_its_sentence(kind: str) -> None:
         "before": [],
         "current": [],
     }
-    assert is_undone(done)
+    assert is_undone(done, atomic=True)
     assert raised(done).message.endswith(".")
     assert raised(done).hint

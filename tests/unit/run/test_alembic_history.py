@@ -56,8 +56,8 @@ def test_a_project_with_alembic_alone_is_read_and_migrated(tmp_path: Path) -> No
     ]
     assert found["pending"][0]["where"] == "migrations/versions/a1_.py:10"
     # what was not judged is not run
-    assert migrate(tmp_path, "a2")["kind"] == "changed"
-    assert migrate(tmp_path, "a1", "a2") == {"kind": "ok", "applied": ["a1", "a2"]}
-    assert migrate(tmp_path, "a1", "a2") == {"kind": "ok", "applied": []}
+    assert migrate(tmp_path, "atomic", "a2")["kind"] == "changed"
+    assert migrate(tmp_path, "atomic", "a1", "a2") == {"kind": "ok", "applied": ["a1", "a2"]}
+    assert migrate(tmp_path, "piecemeal", "a1", "a2") == {"kind": "ok", "applied": []}
     assert migrate(tmp_path)["current"] == ["a2"]
     assert (tmp_path / "shop.db.migrating").exists()

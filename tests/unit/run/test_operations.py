@@ -71,4 +71,5 @@ def test_the_worst_operation_speaks_for_its_revision() -> None:
         "class": CONTRACT,
         "why": "drops item 5",
         "where": "a1_.py:5",
+        "atomic": True,
     }

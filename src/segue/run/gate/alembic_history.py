@@ -80,15 +80,18 @@ class AlembicHistory:
         ]
         return {"heads": heads, "current": current, "unknown": unknown, "pending": found}
 
-    def upgrade(self, wanted: Sequence[str]) -> None:
+    def upgrade(self, wanted: Sequence[str], *, again: bool) -> None:
         """See `History`."""
-        database_lock.patiently(lambda: self._upgrade(wanted))
+        if again:
+            database_lock.patiently(lambda: self._upgrade(wanted, database_lock.LOCK_TIMEOUT))
+        else:
+            self._upgrade(wanted, 0)
 
     def file_of(self, revision: str) -> str:
         """See `History`."""
         return str(self._script.get_revision(revision).path)
 
-    def _upgrade(self, wanted: Sequence[str]) -> None:
+    def _upgrade(self, wanted: Sequence[str], lock_timeout: int) -> None:
         head = wanted[-1]
 
         def steps(heads: Any, context: Any) -> Any:
@@ -97,7 +100,7 @@ class AlembicHistory:
             if pending != list(wanted)[len(wanted) - len(pending) :]:
                 raise Changed(f"pending now: {', '.join(pending)}")
             if context.dialect.name == "postgresql":
-                context.connection.exec_driver_sql(f"SET lock_timeout = '{database_lock.LOCK_TIMEOUT}s'")
+                context.connection.exec_driver_sql(f"SET lock_timeout = '{lock_timeout}s'")
             return [MigrationStep.upgrade_from_script(self._script.revision_map, script) for script in found]
 
         self._enter(steps, destination_rev=head)

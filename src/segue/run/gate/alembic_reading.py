@@ -38,10 +38,12 @@ class Unreadable(BaseException):
 class _Context:
     """What a revision may know of its context without asking the database."""
 
-    def __init__(self, dialect: Any) -> None:
+    def __init__(self, dialect: Any, found: Findings) -> None:
         self.dialect = dialect
+        self._found = found
 
     def autocommit_block(self) -> contextlib.AbstractContextManager[None]:
+        self._found.atomic = False
         return contextlib.nullcontext()
 
     def __getattr__(self, name: str) -> Any:
@@ -117,7 +119,7 @@ def _noting(found: Findings, path: str, dialect: str) -> Iterator[None]:
         "batch_alter_table": batch_alter_table,
         "get_bind": refuse,
         "run_async": refuse,
-        "get_context": lambda: _Context(context.dialect),
+        "get_context": lambda: _Context(context.dialect, found),
     }
     with Operations.context(context) as noting:
         for name, function in instead.items():

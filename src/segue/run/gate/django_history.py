@@ -67,9 +67,12 @@ class DjangoHistory:
         pending = [] if heads or unknown else self._pending()
         return {"heads": heads, "current": self.current(), "unknown": unknown, "pending": self._read(pending)}
 
-    def upgrade(self, wanted: Sequence[str]) -> None:
+    def upgrade(self, wanted: Sequence[str], *, again: bool) -> None:
         """See `History`."""
-        database_lock.patiently(lambda: self._upgrade(wanted))
+        if again:
+            database_lock.patiently(lambda: self._upgrade(wanted, database_lock.LOCK_TIMEOUT))
+        else:
+            self._upgrade(wanted, 0)
 
     def file_of(self, revision: str) -> str:
         """See `History`."""
@@ -77,13 +80,13 @@ class DjangoHistory:
         migration = MigrationExecutor(self._connection).loader.disk_migrations[app, name]
         return str(sys.modules[migration.__module__].__file__)
 
-    def _upgrade(self, wanted: Sequence[str]) -> None:
+    def _upgrade(self, wanted: Sequence[str], lock_timeout: int) -> None:
         pending = [f"{one.app_label}.{one.name}" for one in self._pending()]
         if pending != list(wanted)[len(wanted) - len(pending) :]:
             raise Changed(f"pending now: {', '.join(pending)}")
         if self._connection.vendor == "postgresql":
             with self._connection.cursor() as cursor:
-                cursor.execute(f"SET lock_timeout = '{database_lock.LOCK_TIMEOUT}s'")
+                cursor.execute(f"SET lock_timeout = '{lock_timeout}s'")
         # the command, not the executor: it makes permissions and content types as well
         call_command("migrate", interactive=False)
 

@@ -38,6 +38,7 @@ _SIMPLE: dict[str, tuple[str, str, str]] = {
 def read_migration(migration: Any, file: str, state: Any, connection: Any, fresh: set[str]) -> Findings:
     """What `migration` in `file` does; `state`, of all models before it, is brought to what it is after."""
     found = Findings(connection.vendor, fresh)
+    found.atomic = migration.atomic
     for operation, line in zip(migration.operations, _lines(file, len(migration.operations)), strict=True):
         after = state.clone()
         operation.state_forwards(migration.app_label, after)

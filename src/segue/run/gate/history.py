@@ -29,8 +29,10 @@ class History(Protocol):
     def read(self) -> dict[str, Any]:
         """Its ``heads``, ``current``, those of them ``unknown`` to the release, and what is ``pending``."""
 
-    def upgrade(self, wanted: Sequence[str]) -> None:
+    def upgrade(self, wanted: Sequence[str], *, again: bool) -> None:
         """Run the pending revisions, where they are `wanted` or the last of them.
+
+        `again` and again, where PostgreSQL has no lock for them in a second: what is not undone can't be.
 
         Raises:
             Changed: they are others.

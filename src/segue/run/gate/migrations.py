@@ -1,8 +1,9 @@
 """Reads or runs the app's migrations, in its own interpreter, and says how it went.
 
-Its arguments are RESULT TIMEOUT EXECUTOR MODULE TOOL [REVISION...]. With revisions it runs those, which have
-to be all that is pending. It writes RESULT as JSON: what `History.read` found; or, of a run, ``{"kind": "ok",
-"applied": ...}``; or ``{"kind": ..., "message": ..., "evidence": ...}``, and where the database stands then.
+Its arguments are RESULT TIMEOUT EXECUTOR MODULE TOOL [HOW REVISION...]. With revisions it runs those, which
+have to be all that is pending. It writes RESULT as JSON: what `History.read` found; or, of a run,
+``{"kind": "ok", "applied": ...}``; or ``{"kind": ..., "message": ..., "evidence": ...}``, and where the
+database stands then.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from .database_lock import Locked
 from .history import Changed, History
 from .import_check import die_with, leave
 from .loading import load
+
+# how revisions are run that a failure undoes; the others are run piecemeal
+ATOMIC = "atomic"
 
 
 def _open(tool: str, module: str) -> History:
@@ -48,27 +52,33 @@ def _from_revision(trace: TracebackType | None, files: Collection[str]) -> Trace
     return frame or trace
 
 
-def _run(history: History, wanted: list[str], deadline: float) -> dict[str, Any]:
+def _run(history: History, how: str, wanted: list[str], deadline: float) -> dict[str, Any]:
     try:
         history.lock(deadline)
     except Locked as error:
         return _failed("locked", error)
     before = history.current()
     try:
-        history.upgrade(wanted)
+        history.upgrade(wanted, again=how == ATOMIC)
     except Changed as error:
         return _failed("changed", error)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever a migration raises is the finding
-        files = {history.file_of(revision) for revision in wanted}
+        files = _files(history, wanted)
         stands = {"before": before, "current": _current(history), "transactional": history.transactional}
         return _failed("raised", error, files, **stands)
     return {"kind": "ok", "applied": [] if wanted[-1] in before else wanted}
 
 
-def _current(history: History) -> list[str]:
+def _current(history: History) -> list[str] | None:
     with contextlib.suppress(Exception):
         return history.current()
-    return []
+    return None
+
+
+def _files(history: History, wanted: list[str]) -> set[str]:
+    with contextlib.suppress(Exception):  # the database may be gone
+        return {history.file_of(revision) for revision in wanted}
+    return set()
 
 
 def _where(error: BaseException, files: Collection[str]) -> str:
@@ -79,7 +89,8 @@ def _where(error: BaseException, files: Collection[str]) -> str:
 
 def serve(arguments: list[str]) -> None:
     """Read the migrations, or run those that are named, and write down how it went."""
-    result, timeout, executor, module, tool, *wanted = arguments
+    result, timeout, executor, module, tool, *rest = arguments
+    how, wanted = rest[:1], rest[1:]
     die_with(int(executor))
     faulthandler.enable()
     faulthandler.dump_traceback_later(float(timeout))
@@ -87,7 +98,7 @@ def serve(arguments: list[str]) -> None:
     deadline = time.monotonic() + float(timeout) / 2
     try:
         history = _open(tool, module)
-        document = _run(history, wanted, deadline) if wanted else {"kind": "ok", **history.read()}
+        document = _run(history, how[0], wanted, deadline) if how else {"kind": "ok", **history.read()}
     except BaseException as error:  # noqa: BLE001 - whatever the app raises is the finding
         document = _failed("unreachable", error)
     faulthandler.cancel_dump_traceback_later()

@@ -85,11 +85,16 @@ def class_of(operation: Operation, dialect: str, fresh: set[str]) -> tuple[str, 
 
 
 class Findings:
-    """What was found of one migration: the worst of its operations."""
+    """What was found of one migration: the worst of its operations.
+
+    Attributes:
+        atomic: whether it is one transaction, where the database has such for tables.
+    """
 
     def __init__(self, dialect: str, fresh: set[str]) -> None:
         self._dialect, self._fresh = dialect, fresh
         self.worst, self.why, self.line = EXPAND, "changes nothing", 0
+        self.atomic = True
 
     def add(self, operation: Operation, line: int = 0) -> None:
         """It does `operation`, in `line` of its file."""
@@ -100,4 +105,5 @@ class Findings:
     def as_dict(self, revision: str, file: str) -> dict[str, Any]:
         """The findings of `revision`, which lies in `file`."""
         where = f"{file}:{self.line}" if self.line else file
-        return {"revision": revision, "class": self.worst, "why": self.why, "where": where}
+        found = {"class": self.worst, "why": self.why, "where": where, "atomic": self.atomic}
+        return {"revision": revision, **found}
