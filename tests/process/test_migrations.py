@@ -25,6 +25,8 @@ from tests.support.store import (
     make_store,
 )
 
+# each answer is a question to a database, and what is looked for is a loss, not the most that it can do
+RATE = 20
 DEADLINE = pytest.mark.timeout(600)
 
 
@@ -57,7 +59,7 @@ def test_a_column_is_renamed_over_three_deploys_and_nobody_notices(tmp_path: Pat
         naive = add_revision(folder, "naive", "first", RENAMES)
         _demand_contract_refused(site, "naive", "renames the column item.name")
         naive.unlink()
-        with traffic(f"{site.url}/") as load:
+        with traffic(f"{site.url}/", rate=RATE) as load:
             add_revision(folder, "second", "first", ADDS_TITLE)
             ask_by(folder, BY_BOTH)
             expanded = site.deploy()
@@ -80,7 +82,7 @@ def test_a_column_is_renamed_over_three_deploys_and_nobody_notices(tmp_path: Pat
 
 
 def _demand_contract_refused(site: Site, revision: str, why: str) -> None:
-    refused = deploy_refused(site)
+    refused = deploy_refused(site, rate=RATE)
     assert refused.error["kind"] == "contract"
     assert f"{revision}_.py:" in refused.error["evidence"]
     assert why in refused.error["message"]
@@ -96,15 +98,15 @@ def test_bad_migrations_are_refused_before_anything_is_changed(tmp_path: Path) -
     with serving(folder) as site:
         one = add_revision(folder, "one", "first", ADDS_TITLE)
         other = add_revision(folder, "other", "first", 'op.create_table("other")')
-        error = deploy_refused(site).error
+        error = deploy_refused(site, rate=RATE).error
         assert (error["kind"], sorted(error["evidence"].split())) == ("heads", ["one", "other"])
         assert "flask db merge heads" in error["hint"]
         other.unlink()
         add_revision(folder, "one", "first", 'op.execute("DROP TABLE item")')
-        assert deploy_refused(site).error["kind"] == "unreadable"
+        assert deploy_refused(site, rate=RATE).error["kind"] == "unreadable"
         one.unlink()
         half = add_revision(folder, "half", "first", ADDS_TITLE, ADDS_TITLE)
-        refused = deploy_refused(site)
+        refused = deploy_refused(site, rate=RATE)
         assert refused.error["kind"] == "migration"
         assert (
             "the database is at first now, and was at first; what it did before" in refused.error["message"]
@@ -113,7 +115,7 @@ def test_bad_migrations_are_refused_before_anything_is_changed(tmp_path: Path) -
         half.unlink()
         with closing(sqlite3.connect(folder / "instance" / "store.db")) as connection, connection:
             connection.execute("UPDATE alembic_version SET version_num = 'later'")
-        error = deploy_refused(site).error
+        error = deploy_refused(site, rate=RATE).error
         assert (error["kind"], error["evidence"]) == ("database_ahead", "database: later\nrelease: first")
 
 
@@ -126,7 +128,7 @@ def test_with_the_refusal_overridden_the_old_code_is_seen_to_fail(tmp_path: Path
     with serving(folder, env=environment(postgres.make("danger"))) as site:
         add_revision(folder, "naive", "first", RENAMES)
         ask_by(folder, BY_TITLE)
-        with traffic(f"{site.url}/") as load:
+        with traffic(f"{site.url}/", rate=RATE) as load:
             outcome = site.segue("deploy", "--json", "--allow-contract")
         assert outcome.code == 1
         assert load.lost > 0
@@ -147,11 +149,11 @@ def test_postgresql_undoes_what_failed_half_way(tmp_path: Path, postgres: Cluste
     with serving(folder, env=environment(postgres.make("half"))) as site:
         add_revision(folder, "second", "first", ADDS_TITLE)
         add_revision(folder, "half", "second", 'op.add_column("no_such_table", sa.Column("a", sa.Integer))')
-        error = deploy_refused(site).error
+        error = deploy_refused(site, rate=RATE).error
         assert "the database undid it: it is at first, as before." in error["message"]
         assert "half_.py:" in error["evidence"]
         add_revision(folder, "half", "second", 'op.add_column("item", sa.Column("a", sa.Integer))')
-        with traffic(f"{site.url}/") as load:
+        with traffic(f"{site.url}/", rate=RATE) as load:
             assert step(site.deploy()) == "2 migrations: second expand, half expand"
         demand_no_loss(load)
 
@@ -166,10 +168,10 @@ def test_of_two_deploys_at_once_one_migrates(tmp_path: Path, postgres: Cluster) 
         make_store(folder)
     with serving(folders[0], env=database) as one, serving(folders[1], env=database) as two:
         for folder in folders:
-            # both read it long before either has run it
-            add_revision(folder, "slow", "first", ADDS_TITLE, "time.sleep(3)")
+            # both read it long before either has run it; asleep, it has locked no table yet
+            add_revision(folder, "slow", "first", "time.sleep(3)", ADDS_TITLE)
             ask_by(folder, BY_BOTH)
-        with traffic(f"{one.url}/") as first, traffic(f"{two.url}/") as second:
+        with traffic(f"{one.url}/", rate=RATE) as first, traffic(f"{two.url}/", rate=RATE) as second:
             askers = [site.ask("deploy", "--json") for site in (one, two)]
             ends = [asker.communicate(timeout=180) for asker in askers]
         assert [asker.returncode for asker in askers] == [0, 0], ends
@@ -187,9 +189,9 @@ def test_on_postgresql_a_column_is_renamed_over_three_deploys(tmp_path: Path, po
     make_store(folder)
     with serving(folder, env=environment(postgres.make("rename"))) as site:
         naive = add_revision(folder, "naive", "first", RENAMES)
-        assert deploy_refused(site).error["kind"] == "contract"
+        assert deploy_refused(site, rate=RATE).error["kind"] == "contract"
         naive.unlink()
-        with traffic(f"{site.url}/") as load:
+        with traffic(f"{site.url}/", rate=RATE) as load:
             ask_by(folder, BY_BOTH)
             add_revision(folder, "second", "first", ADDS_TITLE)
             assert step(site.deploy()) == "1 migration: second expand"
@@ -211,7 +213,7 @@ def test_a_command_migrates_as_it_says(tmp_path: Path) -> None:
     with serving(folder) as site:
         assert revision_of(folder) == "first"
         add_revision(folder, "second", "none", ADDS_TITLE)
-        error = deploy_refused(site).error
+        error = deploy_refused(site, rate=RATE).error
         assert error["message"] == "The migration `flask` ended with status 1."
 
 
@@ -236,11 +238,11 @@ def test_django_s_migrations_go_by_the_same_rules(
     with serving(folder) as site:
         for operation, kind, why in refused:
             add_migration(folder, "0002_second", "0001_first", operation)
-            error = deploy_refused(site).error
+            error = deploy_refused(site, rate=RATE).error
             assert (error["kind"], why in error["message"]) == (kind, True), error
             assert "notes/migrations/0002_second.py:7: notes.0002_second" in error["evidence"]
         add = 'migrations.AddField("note", "by", models.CharField(max_length=9, null=True))'
         add_migration(folder, "0002_second", "0001_first", add)
-        with traffic(f"{site.url}/", rate=20) as load:
+        with traffic(f"{site.url}/", rate=RATE) as load:
             assert step(site.deploy()) == "1 migration: notes.0002_second expand"
         demand_no_loss(load)

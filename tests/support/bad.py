@@ -64,12 +64,12 @@ class Refused:
         return error
 
 
-def deploy_refused(site: Site, *words: str, lossless: bool = True) -> Refused:
+def deploy_refused(site: Site, *words: str, lossless: bool = True, rate: float = 100) -> Refused:
     """Deploy under traffic, and demand what P3 promises: refused, nothing lost, nothing of it left."""
     before = site.home.read_record()
     assert before.live is not None
     assert processes_of(site.home, before.live)
-    with traffic(f"{site.url}/") as load:
+    with traffic(f"{site.url}/", rate=rate) as load:
         outcome = site.segue("deploy", "--json", *words)
     assert outcome.code == 1, f"{outcome.out}\n{outcome.err}\n{site.keeper_log()}"
     refused = Refused(outcome.document, load)

@@ -51,7 +51,7 @@ def make_store(folder: Path, **settings: Any) -> None:
     argv = (sys.executable, "-m", "flask", "--app", "wsgi", "db", "init")
     subprocess.run(argv, cwd=folder, check=True, capture_output=True)
     add_revision(folder, "first", None, CREATES)
-    configure(folder, **{"ready_timeout": "60s", "workers": 1, **settings})
+    configure(folder, **{"ready_timeout": "60s", "probe_rate": 10, **settings})
 
 
 def ask_by(folder: Path, queries: dict[str, str]) -> None:
