@@ -53,11 +53,14 @@ CREATES = (
 )
 
 
+_MANAGE = 'import os\n\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")\n'
+
+
 def make_notes(folder: Path) -> None:
     """A project that counts its notes, with the first migration of its database."""
     for inner in ("instance", "notes/migrations"):
         (folder / inner).mkdir(parents=True)
-    for name, text in (("settings", _SETTINGS), ("wsgi", _WSGI), ("urls", _URLS), ("manage", "")):
+    for name, text in (("settings", _SETTINGS), ("wsgi", _WSGI), ("urls", _URLS), ("manage", _MANAGE)):
         (folder / f"{name}.py").write_text(text)
     for package in ("notes", "notes/migrations"):
         (folder / package / "__init__.py").touch()
