@@ -107,6 +107,17 @@ def test_a_revision_is_read(tmp_path: Path, body: str, wanted: str, why: str) ->
     assert found.line == (0 if body == "pass" else LINE + inner)
 
 
+@pytest.mark.parametrize(
+    ("body", "atomic"),
+    [
+        ('op.drop_table("item")', True),
+        ('with op.get_context().autocommit_block():\n        op.drop_table("item")', False),
+    ],
+)
+def test_what_is_committed_piece_by_piece_is_known(tmp_path: Path, body: str, atomic: bool) -> None:
+    assert read_revision(script(tmp_path, body), "postgresql", set()).atomic is atomic
+
+
 def test_a_table_of_an_earlier_pending_revision_is_new(tmp_path: Path) -> None:
     fresh: set[str] = set()
     read_revision(script(tmp_path, 'op.create_table("new")'), "postgresql", fresh)
