@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # the tests wait more than they work
 JOBS ?= 3
 
-.PHONY: demo test smoke check machine soak torture bench-wrapper bench-build mutation lock clean setup
+.PHONY: demo test smoke check machine soak torture bench bench-million bench-connections bench-wrapper bench-build bench-cost mutation lock clean setup
 setup: .venv/.ready
 
 $(UV):
@@ -19,8 +19,10 @@ $(UV):
 # uv makes the virtual environment, so Debian's python3-venv is not needed.
 .venv/.ready: requirements.lock pyproject.toml | $(UV)
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+# once, as pip does: where PYTHONDONTWRITEBYTECODE is set, every process of every test would do it again
+	@$(BIN)/python -m compileall -q src tests benchmarks
 	@touch $@
 
 demo: setup
@@ -41,15 +43,35 @@ machine: setup
 
 soak: setup
 	@$(BIN)/python -m pytest -m "soak and not torture"
-	@SEGUE_FUZZ=long $(BIN)/python -m pytest -n $(JOBS) tests/fuzz
+	@SEGUE_FUZZ=long $(BIN)/python -m pytest -n $(JOBS) tests/fuzz tests/unit
 
-# five minutes, on a machine that does nothing else; writes docs/benchmarks/wrapper.md
+# about 25 minutes, on a machine that does nothing else, and five more to build uWSGI for the first time;
+# writes docs/benchmarks/peers.md; make bench ONLY="segue hup" runs some rows, and prints them
+bench: setup
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-bench
+	@$(UV) pip install --quiet --python .venv-bench/bin/python --requirements requirements.lock --group bench
+	@$(UV) pip install --quiet --python .venv-bench/bin/python --no-deps --editable .
+	@.venv-bench/bin/python -m benchmarks.peers $(patsubst %,--only %,$(ONLY))
+
+# about 40 minutes, on a machine that does nothing else; writes docs/benchmarks/million.md
+bench-million: setup
+	@$(BIN)/python -m benchmarks.million
+
+# about ten minutes, on a machine that does nothing else; writes docs/benchmarks/connections.md
+bench-connections: setup
+	@$(BIN)/python -m benchmarks.connections
+
+# seven minutes, on a machine that does nothing else; writes docs/benchmarks/wrapper.md
 bench-wrapper: setup
 	@$(BIN)/python -m benchmarks.wrapper
 
-# two minutes; writes docs/benchmarks/build.md
+# about four minutes; writes docs/benchmarks/build.md
 bench-build: setup
 	@$(BIN)/python -m benchmarks.build
+
+# about five minutes, with a host that it boots where it is run as root; writes docs/benchmarks/cost.md
+bench-cost: setup
+	@$(BIN)/python -m benchmarks.cost
 
 # about five minutes; docs/mutation.md tells what survived last, and why
 mutation: setup
@@ -73,4 +95,4 @@ lock: | $(UV)
 	@$(UV) pip compile --quiet --universal --generate-hashes --group dev --no-header pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv .venv-mutation mutants .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-bench .venv-mutation mutants .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -1,15 +1,29 @@
-"""The table of `make torture`: each of its tests tells its row, and one run writes them all down."""
+"""The table of `make torture`, of which each test tells its row; and how long Hypothesis searches."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 from tests.support.page import Page
 from tests.support.torture import TOLD, Tell, Told
+
+# Hypothesis searches shortly and the same every time, or in `make soak`'s long form with a seed of its own.
+# Real disks and sockets: a busy machine is no failure, and fixtures are shared by all examples on purpose.
+_REAL = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+
+settings.register_profile("short", _REAL, max_examples=30, derandomize=True, database=None)
+settings.register_profile("long", _REAL, max_examples=1500, print_blob=True)
+settings.load_profile(os.environ.get("SEGUE_FUZZ", "short"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

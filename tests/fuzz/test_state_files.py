@@ -47,6 +47,11 @@ TRAFFIC = {
     "spoilt": False, "longest_gap_ms": 5.0, "final": True,
     "latency_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.0, "max": 4.0},
 }  # fmt: skip
+TIMELINE = {
+    "sent": 2, "most": 2000, "outcomes": ["ok", "eof"], "sides": ["", LIVE],
+    "latency_ms": {LIVE: {"count": 1, "p50": 1.0, "p95": 1.0, "p99": 1.0, "max": 1.0}},
+    "points": [[0.1, 1.0, 0, 1], [0.2, 1.0, 1, 0]],
+}  # fmt: skip
 SIDE = {"requests": 5, "errors": 0, "latency_ms": {"p50": 1.0, "p95": 2.0}}
 RECEIPT = {
     "ok": False, "exit_code": 1, "verb": "deploy", "app": "shop", "target": "local", "strategy": "handoff",
@@ -89,6 +94,7 @@ FILES: dict[str, Any] = {
     f"releases/{RELEASE}.json": STATE,
     f"receipts/{LIVE}.json": RECEIPT,
     f"receipts/{NEXT}.probe": TRAFFIC,
+    f"receipts/{LIVE}.timeline": TIMELINE,
     f"{GENERATION}/start.json": START,
     f"{GENERATION}/booted.json": {
         "workers": 2,
@@ -107,6 +113,7 @@ FILES: dict[str, Any] = {
     "lock": {"what": "deploy", "pid": 1, "user": "ann", "since": AT},
 }
 VERBS = (("status",), ("releases",), ("history",), ("receipt",), ("receipt", LIVE), ("receipt", NEXT))
+PAGES = (("receipt", LIVE, "--html", "-"), ("history", "--html"))
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +160,8 @@ def look(home: Home) -> None:
         told = run(*words, "--json")
         demand_documented(told)
         json.loads(told.stdout)
+    for page in PAGES:
+        demand_documented(run(*page))
 
 
 def converge(home: Home) -> None:

@@ -152,6 +152,8 @@ def test_a_deploy_goes_on_without_who_asked_for_it(app: Served, version: str, wo
 @pytest.mark.parametrize("end", ["reboot", "cut_power"])
 def test_the_server_goes_down(app: Served, version: str, end: str, phase: str) -> None:
     before = stand(app)
+    # so long that it is not over by the time that systemd gets round to it
+    app.edit(version, import_seconds=0.4, settings={"watch": "5s"})
     met, asker = killer(app, phase), app.start("deploy")
     assert met.wait(END_TIMEOUT) == 0
     _take_down(app, end)

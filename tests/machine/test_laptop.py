@@ -47,14 +47,24 @@ class Laptop:
         return self.end(self.start(*words, "--json"), code=code)
 
     def end(self, process: subprocess.Popen[str], code: int = 0) -> Any:
+        return json.loads(self.printed(process, code=code))
+
+    def printed(self, process: subprocess.Popen[str], code: int = 0) -> str:
         out, err = process.communicate(timeout=ANSWER_TIMEOUT)
         assert process.returncode == code, f"{out}\n{err}"
-        return json.loads(out)
+        return out
 
     def version(self, version: str, **settings: str) -> None:
         make_app(self.project, version=version)
         (self.project / "requirements.txt").write_text("flask\ngunicorn\n")
-        app = {"name": "shop", "module": "wsgi:app", "check": "/healthz", **QUICK, **settings}
+        app = {
+            "name": "shop",
+            "module": "wsgi:app",
+            "check": "/healthz",
+            **QUICK,
+            "standby": "5m",
+            **settings,
+        }
         lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in app.items())
         target = f'host = "deploy@{self.host.address}"\ndomain = "shop.example"\n'
         (self.project / "segue.toml").write_text(f"[app]\n{lines}\n[targets.production]\n{target}")
@@ -93,6 +103,9 @@ def test_a_deploy_and_a_rollback_over_ssh_lose_nothing(laptop: Laptop) -> None:
         assert laptop.ask("rollback", "production")["generation"] == first["generation"]
     demand_no_loss(load)
     assert set(load.report["generations"]) == {first["generation"], second["generation"]}
+    index = Path(laptop.printed(laptop.start("history", "production", "--html")).strip())
+    assert index.parent == laptop.project / ".segue" / "pages" / "production"
+    assert 'id="timeline"' in (index.parent / f"{second['generation']}.html").read_text()
 
 
 def test_a_cut_line_stops_nothing_and_the_asker_gets_its_verdict(laptop: Laptop) -> None:

@@ -48,11 +48,18 @@ ENQUEUE = f'''\
 import os
 import time
 
-from tasks import work
+from tasks import app, folders, queue, work
+
+# a worker takes a file from the queue though it is not whole yet, and drops it: it comes there by a rename
+coming = "{DATA}/coming"
+os.makedirs(coming, exist_ok=True)
+app.conf.update(broker_transport_options={{**folders, "data_folder_out": coming}})
 
 number = 0
 while not os.path.exists("{DATA}/enough"):
     work.delay(number)
+    for name in os.listdir(coming):
+        os.replace(f"{{coming}}/{{name}}", f"{{queue}}/{{name}}")
     number += 1
     # less than the two workers can do
     time.sleep(0.6)
@@ -167,7 +174,7 @@ def test_a_rollback_brings_the_processes_of_the_release_before(app: Served) -> N
 
 
 def test_a_required_process_that_does_not_start_takes_the_release_back(app: Served) -> None:
-    before, processes = app.record(), running(app)
+    before, processes, answer = app.record(), running(app), app.answer()
     edit(
         app,
         "bad",
@@ -175,7 +182,7 @@ def test_a_required_process_that_does_not_start_takes_the_release_back(app: Serv
     )
     with app.traffic() as load:
         receipt = app.ask("deploy", code=1)
-        assert app.answer() != "bad"
+        assert app.answer() == answer
     demand_no_loss(load)
     assert receipt["error"]["kind"] == "process"
     assert "The module nowhere was not found" in receipt["error"]["evidence"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -58,6 +59,12 @@ def test_a_rollback_boots_at_most_once_and_is_not_noticed(shop: Shop) -> None:
         warm = shop.ask("rollback", "production")
         assert "boot" not in steps(warm)
         assert (warm["generation"], version(shop)) == (deployed["previous"], "v1")
+        told = json.loads(shop.segue("history", "production", "--json"))[:3]
+        assert [(one["verb"], one.get("id", one["generation"])) for one in told] == [
+            ("rollback", warm["generation"]),
+            ("deploy", deployed["generation"]),
+            ("deploy", f"{warm['generation']}~1"),
+        ]
         shop.commit("v3")
         shop.ask("deploy", "production")
         until(lambda: "standby" not in shop.record(), STANDBY * 4, "the end of the standby")
@@ -110,5 +117,9 @@ def test_the_deploy_user_can_look_everything_up(shop: Shop) -> None:
     assert f"{live.rpartition('.')[0]} is live" in shop.segue("receipt", "--target", "production")
     receipt = shop.ask("receipt", "--target", "production")
     assert receipt["generation"] == live
+    page = shop.segue("receipt", "--target", "production", "--html", "-")
+    # the first deploy of all has no traffic to tell of
+    sent = (receipt["traffic"] or {"sent": 0})["sent"]
+    assert page.count('<tr><td class="number">') == sent
     # whichever test came before: each of them deploys as one of the two
     assert receipt["by"] in ("deploy", "systemctl reload (root)")

@@ -50,12 +50,12 @@ def foreign(site: Front, text: str, name: str = "other") -> Path:
 def refusal(site: Front, text: str) -> Refused:
     """What `put` refuses `text` with; nothing has been written, and nginx has not been touched."""
     before, logs = contents(site.root / "nginx"), sorted(os.listdir(site.logs))
-    workers = site.nginx.master().workers()
+    workers = site.nginx.master().serving()
     for act in (site.nginx.validate, site.nginx.put):
         with pytest.raises(Refused) as refused:
             act(SITE, text)
     assert contents(site.root / "nginx") == before
-    assert site.nginx.master().workers() == workers
+    assert site.nginx.master().serving() == workers
     assert sorted(os.listdir(site.logs)) == logs
     return refused.value
 

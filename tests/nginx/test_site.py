@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +153,16 @@ def test_a_websocket_goes_through(tmp_path: Path) -> None:
             assert client.recv(TIMEOUT) == "hello"
 
 
+def is_logged(site: Front, number: int) -> bool:
+    """Whether nginx has written so many lines: each of its workers does so after it has answered."""
+    return len(site.log.path.read_text().splitlines()) >= number
+
+
 def test_the_log_says_who_answered(site: Front) -> None:
     site.nginx.put("segue-shop", site.site())
-    for path in ("/", "/a?secret=1", "/error"):
+    for number, path in enumerate(("/", "/a?secret=1", "/error"), start=1):
         ask(site, path)
+        until(partial(is_logged, site, number), what="its line")
     site.servers[ONE].kill()
     site.servers[ONE].wait()
     for sock in site.root.glob("*/http.sock"):

@@ -177,22 +177,24 @@ def test_a_damaged_record_strands_every_command_and_the_site_serves_on(site: Sit
         assert master is not None
         master.signal(signal.SIGKILL)
         until(lambda: (found := live.master()) is not None and found != master and live.ready_workers())
+        until(lambda: "`segue recover` ends it" in site.keeper_log(), what="a word about the record")
+        assert site.process.poll() is None
     finally:
         record.write_text(good)
     assert site.segue("restart", "--json").code == 0
 
 
-def test_a_controller_starts_again_whatever_became_of_the_config(site: Site) -> None:
-    configure(site.folder)
-    (site.folder / "segue.toml").write_text(THREE_PROBLEMS)
-    before = site.controller()
-    with traffic(f"{site.url}/") as load:
-        before.signal(signal.SIGKILL)
-        until(lambda: site.controller() != before, what="another controller")
-        assert demand_untouched(site.folder, 2, "deploy")["kind"] == "config"
-        configure(site.folder)
-        assert site.deploy()["ok"]
-    demand_no_loss(load)
+def test_a_controller_starts_again_whatever_became_of_the_config(tmp_path: Path) -> None:
+    with serving(project(tmp_path)) as site:
+        (site.folder / "segue.toml").write_text(THREE_PROBLEMS)
+        before = site.controller()
+        with traffic(f"{site.url}/") as load:
+            before.signal(signal.SIGKILL)
+            until(lambda: site.controller() != before, what="another controller")
+            assert demand_untouched(site.folder, 2, "deploy")["kind"] == "config"
+            configure(site.folder)
+            assert site.deploy()["ok"]
+        demand_no_loss(load)
 
 
 def test_a_second_up_in_one_project_is_refused(site: Site) -> None:

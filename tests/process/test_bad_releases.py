@@ -172,17 +172,17 @@ CHECKS = [
     Bad(
         "500", app(check="500"), "check", "The check /healthz answered 500 Internal Server Error.",
         ("answer: 500 Internal Server Error", "the end of its log:"), "never saw a user's request",
-        settings={"ready_timeout": "4s"},
+        settings={"ready_timeout": "8s"},
     ),
     Bad(
         "500_raised", code(RAISES), "check", r"The check /healthz answered 500 \(the app raised\).",
         ("Traceback", WSGI, "in app", "LookupError: the shelf is empty"), "never saw a user's request",
-        MACHINERY[:1], {"ready_timeout": "4s"},
+        MACHINERY[:1], {"ready_timeout": "8s"},
     ),
     Bad(
         "500_logged", code(FLASK), "check", "The check /healthz answered 500 INTERNAL SERVER ERROR.",
         ("Traceback", WSGI, "in check", "LookupError: the shelf is empty"), "never saw a user's request",
-        settings={"ready_timeout": "5s"},
+        settings={"ready_timeout": "8s"},
     ),
     Bad(
         "hangs", app(check="hang"), "check", "The check /healthz gave no answer in 0.5 s.",

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,9 +17,11 @@ import pytest
 import uv
 from tests.support import locks
 from tests.support.git import write
+from tests.support.table import often
 from tests.support.wheels import hash_of, index, make_wheel
 
 from segue.build.declared import find_declared
+from segue.build.environments import KEPT
 from segue.build.venv import build_venv
 from segue.core.errors import Failed
 
@@ -51,6 +57,14 @@ def build_editable(folder, *_):
     return name
 build_wheel = build_editable
 """
+BUILDER = """\
+import sys, pathlib
+from segue.build.declared import find_declared
+from segue.build.environments import KEPT
+from segue.build.venv import build_venv
+release = pathlib.Path(sys.argv[1])
+build_venv(find_declared(release), release.parent / "cache", lambda _: None)
+"""
 BROKEN = "raise SystemExit('no compiler for this')\n"
 FROM_CACHE = "dependencies unchanged: linked from cache"
 
@@ -74,10 +88,10 @@ def lock(folder: Path) -> None:
     subprocess.run((uv.find_uv_bin(), "lock", "--quiet"), cwd=folder, check=True)
 
 
-def build(release: Path, extras: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> list[str]:
-    """Make the environment of `release`; what was said of it."""
+def build(release: Path, *chosen: tuple[str, ...]) -> list[str]:
+    """Make the environment of `release` with the extras, groups and servers `chosen`; what was said of it."""
     said: list[str] = []
-    declared = find_declared(release, extras, groups)
+    declared = find_declared(release, *chosen)
     assert declared is not None
     build_venv(declared, release.parent / "cache", said.append)
     return said
@@ -86,8 +100,26 @@ def build(release: Path, extras: tuple[str, ...] = (), groups: tuple[str, ...] =
 def failure(release: Path) -> Failed:
     with pytest.raises(Failed) as failed:
         build(release)
-    assert not list((release.parent / "cache").glob("resolved/*"))
+    assert kept(release.parent) == []
     return failed.value
+
+
+def kept(folder: Path) -> list[str]:
+    """The environments in the cache in `folder` that count as whole."""
+    return sorted(path.name for path in folder.glob("cache/environments/[!.]*"))
+
+
+def listing(folder: Path, **packages: str) -> Path:
+    """A release with those requirements."""
+    lines = [f"{name}=={version}\n" for name, version in packages.items()]
+    write(folder, "requirements.txt", content="".join(lines))
+    return folder
+
+
+def said_by(release: Path, command: str) -> str:
+    """What the `command` of a package in the environment of `release` prints: its prefix, and its version."""
+    done = subprocess.run((release / ".venv/bin" / command,), capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def installed(release: Path) -> dict[str, str]:
@@ -120,7 +152,113 @@ def test_unchanged_dependencies_need_no_index(tmp_path: Path, shelf: ExitStack, 
     shelf.close()
     assert build(two) == [FROM_CACHE]
     assert installed(one) == installed(two) == {"cart": "2.0"}
+    shutil.rmtree(one)
     assert list(two.glob(".venv/lib/python*/site-packages/__pycache__/cart.*.pyc"))
+    assert said_by(two, "cart") == f"{two}/.venv 2.0"
+    argv = (two / ".venv/bin/python", "-c", "import cart; print(cart.main.__code__.co_filename)")
+    file = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert Path(file.strip()).is_relative_to(two)  # what a traceback would name
+    assert not [path for path in (two / ".venv").rglob("*") if named_elsewhere(path, two)]
+
+
+def named_elsewhere(path: Path, release: Path) -> bool:
+    """Whether the file at `path` names a place beside `release`."""
+    text = path.read_bytes() if path.is_file() and path.suffix != ".pyc" else b""
+    return re.search(re.escape(bytes(release.parent)) + rb"/(?!two/|uv/)", text) is not None
+
+
+def test_what_is_changed_in_one_release_is_in_no_other(tmp_path: Path, shelf: ExitStack) -> None:
+    releases = [listing(tmp_path / name, cart="1.0") for name in ("one", "two", "three")]
+    for release in releases:
+        build(release)
+        (packages,) = release.glob(".venv/lib/python*/site-packages")
+        assert not (packages / "stray.py").exists()
+        assert said_by(release, "cart") == f"{release}/.venv 1.0"
+        (packages / "stray.py").touch()
+        (packages / "cart.py").unlink()
+        (release / ".venv/bin/cart").unlink()
+
+
+def test_three_environments_are_kept_those_used_last(tmp_path: Path, shelf: ExitStack) -> None:
+    wanted: list[dict[str, str]] = [{"cart": "1.0"}, {"cart": "2.0"}, {"mailer": "1.0"}]
+    for number, packages in enumerate([*wanted, wanted[0], {"pages": "1.0"}]):
+        build(listing(tmp_path / str(number), **packages))
+    assert len(kept(tmp_path)) == KEPT == 3
+    assert build(listing(tmp_path / "first", **wanted[0])) == [FROM_CACHE]
+    assert build(listing(tmp_path / "second", **wanted[1])) != [FROM_CACHE]
+
+
+def test_in_a_project_that_was_moved_every_command_is_found(tmp_path: Path, shelf: ExitStack) -> None:
+    build(listing(tmp_path / "here" / "one", cart="1.0"))
+    (tmp_path / "here").rename(tmp_path / "there")
+    two = listing(tmp_path / "there" / "two", cart="1.0")
+    build(two)
+    assert said_by(two, "cart") == f"{two}/.venv 1.0"
+
+
+# what has just come to be, seen from the release, where its builder is killed
+INSTANTS = {
+    "installing": ".venv/bin/python",
+    "copying": "../syncing",
+    "copied": "../cache/environments/[0-9a-f]*",
+    "linking": ".venv",
+}
+# where the copy for the cache has all its files, and not yet its name
+SYNC = "#!/bin/sh\ntouch syncing\nexec sleep 60\n"
+
+
+@pytest.mark.parametrize("instant", often(INSTANTS, "copying"))
+def test_a_builder_that_is_killed_leaves_nothing_that_counts_as_whole(
+    tmp_path: Path, shelf: ExitStack, instant: str
+) -> None:
+    one, two, three = (listing(tmp_path / name, cart="1.0", mailer="1.0") for name in ("one", "two", "three"))
+    if instant == "linking":
+        build(listing(tmp_path / "zero", cart="1.0", mailer="1.0"))
+    sync = tmp_path / "bin" / "sync"
+    write(tmp_path, "bin/sync", content=SYNC)
+    sync.chmod(0o755)
+    path = os.environ["PATH"] if instant != "copying" else f"{sync.parent}:{os.environ['PATH']}"
+    argv, env = (sys.executable, "-c", BUILDER, str(one)), {**os.environ, "PATH": path}
+    builder = subprocess.Popen(argv, cwd=tmp_path, env=env, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not any(one.glob(INSTANTS[instant])):
+        assert time.monotonic() < deadline
+    os.killpg(builder.pid, signal.SIGKILL)
+    builder.wait()
+    if instant == "copying":
+        assert kept(tmp_path) == []
+        assert len(os.listdir(tmp_path / "cache/environments")) == 1
+    for release in (two, three):
+        build(release)
+        assert installed(release) == {"cart": "1.0", "mailer": "1.0"}
+        assert said_by(release, "mailer") == f"{release}/.venv 1.0"
+    assert [name for name in os.listdir(tmp_path / "cache/environments") if name.startswith(".")] == []
+
+
+def test_a_bare_pyproject_gets_an_app_server_where_it_names_none(tmp_path: Path, shelf: ExitStack) -> None:
+    for name in ("gunicorn", "uvicorn"):
+        make_wheel(tmp_path / "house", name, "99.0")
+    servers = ("gunicorn", "uvicorn")
+    bare, named, locked = (tmp_path / name for name in ("bare", "named", "locked"))
+    build(project(bare, "pyproject.toml"), (), (), servers)
+    assert installed(bare) == {"cart": "2.0", "gunicorn": "99.0"}
+    build(project(named, "pyproject.toml", PROJECT.replace("cart", "uvicorn")), (), (), servers)
+    assert installed(named) == {"uvicorn": "99.0"}
+    build(project(locked, "uv.lock"), (), (), servers)
+    assert installed(locked) == {"cart": "2.0"}
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_cache_of_uv_begins_anew_where_it_is_segues_own(
+    tmp_path: Path, shelf: ExitStack, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    monkeypatch.setattr("segue.build.venv.MOST_UNUSED", 0)
+    cache = tmp_path / "cache" / "uv" if own else tmp_path / "mine"
+    monkeypatch.setenv("UV_CACHE_DIR", str(cache))
+    for name in ("one", "two"):
+        build(listing(tmp_path / name, cart="1.0"))
+        assert said_by(tmp_path / name, "cart") == f"{tmp_path}/{name}/.venv 1.0"
+    assert cache.exists() is not own
 
 
 @KINDS
@@ -169,9 +307,8 @@ def test_hashes_are_demanded_the_first_time_and_again(tmp_path: Path, shelf: Exi
     write(tmp_path / "one", "requirements.txt", content=f"cart==1.0 --hash={hash_of(wheel)}\n")
     two = again(tmp_path / "one", "two")
     build(tmp_path / "one")
-    (pins,) = (tmp_path / "cache" / "resolved").iterdir()
-    assert pins.read_text() == f"cart==1.0 --hash={hash_of(wheel)}\n"
     assert build(two) == [FROM_CACHE]
+    assert installed(two) == {"cart": "1.0"}
 
 
 @pytest.mark.parametrize("line", ["cart==1.0 --hash=sha256:" + "0" * 64, "mailer==1.0"])
@@ -226,6 +363,7 @@ def test_a_lock_whose_tool_is_missing_is_refused_with_what_to_install(
     assert error.kind == "exporter"
     assert error.message == f"{name}.lock can't be read without the tool that wrote it."
     assert error.hint.startswith(f"install {name}")
+    assert 'python = ".venv/bin/python"' in error.hint
 
 
 @pytest.mark.soak

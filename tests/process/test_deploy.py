@@ -24,3 +24,14 @@ def test_three_deploys_lose_nothing(tmp_path: Path, threads: int) -> None:
         demand_no_loss(load)
         assert len(load.report["generations"]) == 4
         assert site.at_rest()
+
+
+def test_nothing_that_users_may_notice_begins_before_the_probe_was_answered(tmp_path: Path) -> None:
+    """It starts beside the build, and its first answer takes longer than that."""
+    folder = tmp_path / "project"
+    make_app(folder, version="v1")
+    configure(folder, threads=8, workers=2, check="/slow?seconds=3", probe_rate=2)
+    with serving(folder) as site:
+        make_app(folder, version="v2")
+        at = {step["name"]: step["at_s"] for step in site.deploy()["steps"]}
+    assert at["build"] < 3.0 <= at["migrate"] < at["switch"]

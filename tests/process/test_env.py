@@ -90,6 +90,7 @@ def test_only_the_names_of_what_is_new_are_told(site: Site) -> None:
     receipt = site.segue("receipt", "--json").document
     assert told in receipt["notes"]
     assert receipt["steps"][0]["name"] == "env"
+    assert told.endswith(f": {receipt['changes']['env']}")
     again = site.segue("restart", "--json")
     assert again.document["notes"] == []
     demand_no_value(site, planned.out, planned.err, shown.out, shown.err, again.out, again.err)

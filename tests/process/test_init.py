@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.apps import make_app
 from tests.support.site import Site, demand_no_loss, segue, serving, traffic, until
+from tests.support.table import often
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 FASTAPI = """\
@@ -97,7 +98,7 @@ def get(site: Site, path: str) -> str:
         return str(answer.read().decode())
 
 
-@pytest.mark.parametrize("name", PROJECTS)
+@pytest.mark.parametrize("name", often(PROJECTS, "shop", "django"))
 def test_what_init_writes_deploys_as_it_is(tmp_path: Path, name: str) -> None:
     make, module, check, text = PROJECTS[name]
     folder = tmp_path / "project"

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from tests.support.apps import make_app
@@ -20,6 +20,7 @@ from tests.support.site import Site, configure, demand_no_loss, serving, traffic
 from segue.core.record import Phase
 
 SLOW_IMPORT = 2.0
+FILLING = b" " * 4096
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +46,9 @@ def in_phase(site: Site, phase: Phase) -> None:
 
 
 @contextlib.contextmanager
-def asked(site: Site, *words: str) -> Iterator[subprocess.Popen[str]]:
+def asked(site: Site, *words: str, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
     """A segue command that is under way; it has ended when the block has."""
-    with site.ask(*words) as asker:
+    with site.ask(*words, stdout=stdout) as asker:
         try:
             yield asker
         finally:
@@ -70,10 +71,18 @@ def told(asker: subprocess.Popen[str], word: str) -> None:
 def waits(asker: subprocess.Popen[str]) -> bool:
     """Whether `asker` waits for an answer: it has a socket, and sleeps."""
     with contextlib.suppress(OSError):
-        links = [os.readlink(link) for link in Path(f"/proc/{asker.pid}/fd").iterdir()]
         state = Path(f"/proc/{asker.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state == "S" and any(link.startswith("socket:") for link in links)
+        return state == "S" and talks(asker)
     return False
+
+
+def talks(asker: subprocess.Popen[str]) -> bool:
+    """Whether `asker` has a socket."""
+    found = []
+    for link in Path(f"/proc/{asker.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(link))
+    return any(link.startswith("socket:") for link in found)
 
 
 # two at once
@@ -200,6 +209,33 @@ def test_ctrl_c_after_the_commit_only_stops_following(site: Site) -> None:
         assert site.home.read_record().live == document["generation"]
     demand_no_loss(load)
     assert site.segue("receipt", document["generation"], "--json").document["ok"]
+
+
+def test_ctrl_c_after_the_end_changes_nothing(site: Site) -> None:
+    """Whoever waits for the exit code has the deploy's, though its last words are still being read."""
+    make_app(site.folder, version="v3")
+    with full_pipe() as (reader, writer):
+        with asked(site, "deploy", "--json", stdout=writer) as asker:
+            os.close(writer)
+            until(lambda: talks(asker), what="the keeper's answer")
+            until(lambda: not talks(asker), what="the end of the conversation")
+            asker.send_signal(signal.SIGINT)
+            words = reader.read()
+        assert asker.wait() == 0
+    assert json.loads(words)["ok"] is True
+
+
+@contextlib.contextmanager
+def full_pipe() -> Iterator[tuple[BinaryIO, int]]:
+    """A pipe that takes nothing more before something is read from it: its two ends."""
+    end, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, FILLING):
+            pass
+    os.set_blocking(writer, True)
+    with open(end, "rb") as reader:
+        yield reader, writer
 
 
 class Held:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.bad import demand_untouched, deploy_refused
-from tests.support.notes import add_migration, make_notes
+from tests.support.notes import add_migration, count_by, make_notes
 from tests.support.postgres import Cluster, cluster
 from tests.support.site import Site, demand_no_loss, serving, traffic
 from tests.support.store import (
@@ -18,16 +19,23 @@ from tests.support.store import (
     BY_BOTH,
     BY_TITLE,
     DROPS_NAME,
+    FILLS_TITLE,
+    RATE,
     RENAMES,
     add_revision,
     ask_by,
     environment,
+    make_fast_store,
     make_store,
+    revision_of,
+    step,
 )
+from tests.support.table import often
 
-# each answer is a question to a database, and what is looked for is a loss, not the most that it can do
-RATE = 20
+from segue.proof.spec import Shot
+
 DEADLINE = pytest.mark.timeout(600)
+VISITORS = (Shot(), Shot("POST", "/items?name=item-{n}"))
 
 
 @pytest.fixture(scope="module")
@@ -37,48 +45,84 @@ def postgres() -> Iterator[Cluster]:
         yield found
 
 
-def step(receipt: dict[str, Any]) -> str:
-    """What the step `migrate` has to say."""
-    (found,) = (one["detail"] for one in receipt["steps"] if one["name"] == "migrate")
-    return str(found)
+@dataclass(frozen=True)
+class Database:
+    """A database of the shop's.
+
+    Attributes:
+        url: where it is, as SQLAlchemy has it.
+        ask: the first column of what a query gives there.
+    """
+
+    url: str
+    ask: Callable[[str], list[Any]]
 
 
-def revision_of(folder: Path) -> str:
-    """The revision of the SQLite database that the project has."""
-    with closing(sqlite3.connect(folder / "instance" / "store.db")) as connection:
-        (found,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return str(found)
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """A new one of the kind that the test asks for."""
+    if request.param == "sqlite":
+        file = tmp_path / "store.db"
+
+        def ask_sqlite(query: str) -> list[Any]:
+            with closing(sqlite3.connect(file)) as connection:
+                return [row[0] for row in connection.execute(query)]
+
+        return Database(f"sqlite:///{file}", ask_sqlite)
+    found: Cluster = request.getfixturevalue("postgres")
+    name = tmp_path.name
+
+    def ask_postgresql(query: str) -> list[Any]:
+        with found.connect(name) as connection:
+            return [row[0] for row in connection.execute(query.encode())]
+
+    return Database(found.make(name), ask_postgresql)
 
 
 @DEADLINE
-def test_a_column_is_renamed_over_three_deploys_and_nobody_notices(tmp_path: Path) -> None:
-    """Expand, deploy, contract on SQLite; what would break the old code is refused at each turn."""
+@pytest.mark.soak
+@pytest.mark.parametrize("make", [make_store, make_fast_store])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+def test_the_shop_goes_through_four_versions_and_nobody_notices(
+    tmp_path: Path, database: Database, make: Callable[[Path], None]
+) -> None:
+    """A column is renamed: expand, fill, contract. The naive way is refused, and so is the way back."""
     folder = tmp_path / "store"
-    make_store(folder)
-    with serving(folder) as site:
+    make(folder)
+    with serving(folder, env=environment(database.url)) as site:
         naive = add_revision(folder, "naive", "first", RENAMES)
         _demand_contract_refused(site, "naive", "renames the column item.name")
         naive.unlink()
-        with traffic(f"{site.url}/", rate=RATE) as load:
+        with traffic(f"{site.url}/", rate=RATE, shots=VISITORS) as load:
             add_revision(folder, "second", "first", ADDS_TITLE)
             ask_by(folder, BY_BOTH)
             expanded = site.deploy()
-            assert step(expanded) == "1 migration: second expand"
-            with closing(sqlite3.connect(folder / "instance" / "store.db")) as connection, connection:
-                connection.execute("UPDATE item SET title = name WHERE title IS NULL")
+            add_revision(folder, "third", "second", FILLS_TITLE, phase="pre")
             ask_by(folder, BY_TITLE)
-            assert step(site.deploy()) == "nothing to migrate"
-            add_revision(folder, "third", "second", DROPS_NAME)
-            contracted = site.deploy("--allow-contract")
+            filled = site.deploy()
+            fourth = add_revision(folder, "fourth", "third", DROPS_NAME, phase="post")
+            contracted = site.deploy()
         demand_no_loss(load)
-        assert step(contracted) == "1 migration: third contract"
-        assert any("drops the column item.name" in note for note in contracted["notes"])
-        assert revision_of(folder) == "third"
-        error = demand_untouched(folder, 3, "rollback")
-        assert error["kind"] == "contract"
-        assert contracted["release"] in error["evidence"]
-        error = demand_untouched(folder, 3, "rollback", "--to", expanded["release"])
-        assert error["kind"] == "contract"
+        _demand_stored(database, load.report)
+        assert step(expanded) == "1 migration: second expand"
+        assert step(filled) == "1 migration: third unreadable"
+        assert step(contracted, "contract") == "1 migration: fourth contract"
+        names = [one["name"] for one in contracted["steps"]]
+        assert names.index("drain") < names.index("contract")
+        told = f"once {contracted['previous']} has stopped: {fourth.relative_to(folder)}:"
+        assert any(note.startswith(told) for note in contracted["notes"]), contracted["notes"]
+        for words in (("rollback",), ("rollback", "--to", expanded["release"])):
+            error = demand_untouched(folder, 3, *words)
+            assert error["kind"] == "contract"
+            assert contracted["release"] in error["evidence"]
+
+
+def _demand_stored(database: Database, report: dict[str, Any]) -> None:
+    """The second witness: each item that was answered for is there once, by its new name."""
+    titles = database.ask("SELECT title FROM item")
+    assert len(set(titles)) == len(titles) == report["statuses"]["201"]
+    assert all(title.startswith("item-") for title in titles)
+    assert database.ask("SELECT version_num FROM alembic_version") == ["fourth"]
 
 
 def _demand_contract_refused(site: Site, revision: str, why: str) -> None:
@@ -87,61 +131,71 @@ def _demand_contract_refused(site: Site, revision: str, why: str) -> None:
     assert f"{revision}_.py:" in refused.error["evidence"]
     assert why in refused.error["message"]
     assert "three deploys" in refused.error["hint"]
-    assert revision_of(site.folder) == "first"
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Revisions that are refused, by their names and what they do; and in which words."""
+
+    revisions: tuple[tuple[str, str, tuple[str, ...], str], ...]
+    kind: str
+    told: str
+    words: tuple[str, ...] = ()
+
+
+BAD = {
+    "half-way": Bad(
+        (("half", "first", (ADDS_TITLE, ADDS_TITLE), ""),),
+        "migration",
+        "the database is at first now, and was at first; what it did before that stays",
+    ),
+    "heads": Bad(
+        (("one", "first", (ADDS_TITLE,), ""), ("other", "first", ('op.create_table("other")',), "")),
+        "heads",
+        "have 2 heads",
+    ),
+    "unreadable": Bad(
+        (("one", "first", ('op.execute("DROP TABLE item")',), ""),), "unreadable", "runs SQL of its own"
+    ),
+    "order": Bad(
+        (("one", "first", (DROPS_NAME,), ""), ("two", "one", (ADDS_TITLE,), "")),
+        "order",
+        "Revision two is for before the switch, and comes after one, which runs once",
+        ("--allow-contract",),
+    ),
+    "phase": Bad((("one", "first", (DROPS_NAME,), "psot"),), "phase", "has the phase 'psot'"),
+}
 
 
 @DEADLINE
-def test_bad_migrations_are_refused_before_anything_is_changed(tmp_path: Path) -> None:
-    """Two heads, unreadable SQL, a failure half-way on SQLite, a database that is ahead."""
-    folder = tmp_path / "store"
+@pytest.mark.parametrize("name", often(BAD, "half-way"))
+def test_bad_migrations_are_refused_and_nobody_notices(tmp_path: Path, name: str) -> None:
+    """Before anything is changed; or half-way on SQLite, and that is said."""
+    folder, bad = tmp_path / "store", BAD[name]
     make_store(folder)
     with serving(folder) as site:
-        one = add_revision(folder, "one", "first", ADDS_TITLE)
-        other = add_revision(folder, "other", "first", 'op.create_table("other")')
-        error = deploy_refused(site, rate=RATE).error
-        assert (error["kind"], sorted(error["evidence"].split())) == ("heads", ["one", "other"])
-        assert "flask db merge heads" in error["hint"]
-        other.unlink()
-        add_revision(folder, "one", "first", 'op.execute("DROP TABLE item")')
-        assert deploy_refused(site, rate=RATE).error["kind"] == "unreadable"
-        one.unlink()
-        half = add_revision(folder, "half", "first", ADDS_TITLE, ADDS_TITLE)
-        refused = deploy_refused(site, rate=RATE)
-        assert refused.error["kind"] == "migration"
-        assert (
-            "the database is at first now, and was at first; what it did before" in refused.error["message"]
-        )
-        assert "half_.py:" in refused.error["evidence"]
-        half.unlink()
-        with closing(sqlite3.connect(folder / "instance" / "store.db")) as connection, connection:
-            connection.execute("UPDATE alembic_version SET version_num = 'later'")
-        error = deploy_refused(site, rate=RATE).error
-        assert (error["kind"], error["evidence"]) == ("database_ahead", "database: later\nrelease: first")
+        for revision, down, body, phase in bad.revisions:
+            add_revision(folder, revision, down, *body, phase=phase)
+        error = deploy_refused(site, *bad.words, rate=RATE).error
+    assert (error["kind"], bad.told in error["message"]) == (bad.kind, True), error
+    assert bad.revisions[0][0] in error["evidence"]
+    assert revision_of(folder) == "first"
 
 
 @DEADLINE
 @pytest.mark.soak
-def test_with_the_refusal_overridden_the_old_code_is_seen_to_fail(tmp_path: Path, postgres: Cluster) -> None:
-    """So the danger is real: the live release is found unhealthy, and the receipt says that it stays so."""
+def test_a_database_that_is_ahead_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     make_store(folder)
-    with serving(folder, env=environment(postgres.make("danger"))) as site:
-        add_revision(folder, "naive", "first", RENAMES)
-        ask_by(folder, BY_TITLE)
-        with traffic(f"{site.url}/", rate=RATE) as load:
-            outcome = site.segue("deploy", "--json", "--allow-contract")
-        assert outcome.code == 1
-        assert load.lost > 0
-        receipt = outcome.document
-        assert receipt["error"]["kind"] == "live_broken"
-        assert "the migration stays" in receipt["error"]["message"]
-        assert "answer: 500" in receipt["error"]["evidence"]
-        assert "the database is not taken back, and keeps 1 migration: naive contract" in receipt["notes"]
-        # the way forward: it mends what serves
-        assert step(site.deploy()) == "nothing to migrate"
+    with serving(folder) as site:
+        with closing(sqlite3.connect(folder / "instance" / "store.db")) as connection, connection:
+            connection.execute("UPDATE alembic_version SET version_num = 'later'")
+        error = deploy_refused(site, rate=RATE).error
+    assert (error["kind"], error["evidence"]) == ("database_ahead", "database: later\nrelease: first")
 
 
 @DEADLINE
+@pytest.mark.soak
 def test_postgresql_undoes_what_failed_half_way(tmp_path: Path, postgres: Cluster) -> None:
     """And it says so; the second try is good."""
     folder = tmp_path / "store"
@@ -183,29 +237,6 @@ def test_of_two_deploys_at_once_one_migrates(tmp_path: Path, postgres: Cluster) 
 
 @DEADLINE
 @pytest.mark.soak
-def test_on_postgresql_a_column_is_renamed_over_three_deploys(tmp_path: Path, postgres: Cluster) -> None:
-    """The long form, with writes; the naive rename is refused there, too."""
-    folder = tmp_path / "store"
-    make_store(folder)
-    with serving(folder, env=environment(postgres.make("rename"))) as site:
-        naive = add_revision(folder, "naive", "first", RENAMES)
-        assert deploy_refused(site, rate=RATE).error["kind"] == "contract"
-        naive.unlink()
-        with traffic(f"{site.url}/", rate=RATE) as load:
-            ask_by(folder, BY_BOTH)
-            add_revision(folder, "second", "first", ADDS_TITLE)
-            assert step(site.deploy()) == "1 migration: second expand"
-            with postgres.connect("rename") as connection:
-                connection.execute("UPDATE item SET title = name WHERE title IS NULL")
-            ask_by(folder, BY_TITLE)
-            site.deploy()
-            add_revision(folder, "third", "second", DROPS_NAME)
-            assert step(site.deploy("--allow-contract")) == "1 migration: third contract"
-        demand_no_loss(load)
-
-
-@DEADLINE
-@pytest.mark.soak
 def test_a_command_migrates_as_it_says(tmp_path: Path) -> None:
     """It is run as it is; where it fails, its last words are on screen."""
     folder = tmp_path / "store"
@@ -228,11 +259,11 @@ ON_DJANGO = [
 
 
 @DEADLINE
-@pytest.mark.parametrize("refused", [ON_DJANGO[:1], pytest.param(ON_DJANGO[1:], marks=pytest.mark.soak)])
+@pytest.mark.parametrize("refused", often([[], ON_DJANGO], []))
 def test_django_s_migrations_go_by_the_same_rules(
     tmp_path: Path, refused: list[tuple[str, str, str]]
 ) -> None:
-    """An expand runs under load; a contract is refused with its line, and so is what can't be read."""
+    """A contract is refused with its line, and what can't be read; an expand runs, and then what may wait."""
     folder = tmp_path / "notes"
     make_notes(folder)
     with serving(folder) as site:
@@ -243,6 +274,11 @@ def test_django_s_migrations_go_by_the_same_rules(
             assert "notes/migrations/0002_second.py:7: notes.0002_second" in error["evidence"]
         add = 'migrations.AddField("note", "by", models.CharField(max_length=9, null=True))'
         add_migration(folder, "0002_second", "0001_first", add)
+        add_migration(folder, "0003_third", "0002_second", f"migrations.RemoveField({NOTE})", phase="post")
+        count_by(folder, "by")
         with traffic(f"{site.url}/", rate=RATE) as load:
-            assert step(site.deploy()) == "1 migration: notes.0002_second expand"
+            receipt = site.deploy()
         demand_no_loss(load)
+        assert step(receipt).startswith("1 migration: notes.0002_second expand; once ")
+        assert step(receipt, "contract") == "1 migration: notes.0003_third contract"
+        assert demand_untouched(folder, 3, "rollback")["kind"] == "contract"

@@ -14,6 +14,7 @@ import pytest
 from tests.support.apps import make_app
 from tests.support.bad import append, deploy_refused
 from tests.support.deaths import demand_nothing_left, demand_rest
+from tests.support.leaving import PATIENT
 from tests.support.site import Site, configure, demand_no_loss, serving, traffic, until
 from tests.support.table import SERVERS, often
 from tests.support.takeover import kill_keeper
@@ -22,8 +23,6 @@ from segue.disk.processes import marked
 from segue.run.generation import MARK
 
 TAIL = 64 * 1024
-# a busy machine may take longer than Gunicorn's own 2 s to read what was sent on a connection kept alive
-PATIENT = "keepalive = 75\n"
 
 THREAD = """
 import threading
@@ -155,7 +154,7 @@ def test_a_second_stop_ends_what_was_forked_as_well(tmp_path: Path) -> None:
         for _ in range(2):
             os.kill(site.process.pid, signal.SIGTERM)
             until(lambda: "draining" in site.keeper_log(), what="the drain")
-        assert site.process.wait(5) == 0
+        assert site.process.wait(10) == 0
         until(lambda: not started_by(live.folder), what="the end of all")
 
 
@@ -176,7 +175,7 @@ def test_an_app_that_prints_a_lot_never_waits_for_anybody(tmp_path: Path) -> Non
         deployed_under_traffic(site, rate=10)
         began = time.monotonic()
         assert site.segue("status", "--json").code == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
         bind = site.bind
         with traffic(f"{site.url}/", rate=10) as load:
             kill_keeper(site)
@@ -224,6 +223,7 @@ def test_workers_that_are_recycled_through_deploys_lose_nothing_and_count_each_r
         assert [one.crashes() for one in generations] == [[], [], []]
 
 
+@pytest.mark.soak
 def test_idle_connections_keep_no_gevent_worker_from_leaving(tmp_path: Path) -> None:
     folder = made(tmp_path / "project", "gevent")
     with serving(folder) as site, ExitStack() as stack:
@@ -238,7 +238,7 @@ def test_idle_connections_keep_no_gevent_worker_from_leaving(tmp_path: Path) -> 
         assert seconds_of(receipt, "drain") < 8
 
 
-@pytest.mark.parametrize("hang", ["time.sleep(FOREVER)", "while True: pass"], ids=["waits", "computes"])
+@pytest.mark.parametrize("hang", often(["time.sleep(FOREVER)", "while True: pass"], "while True: pass"))
 def test_a_check_that_hangs_under_gevent_is_told_with_its_place(tmp_path: Path, hang: str) -> None:
     with serving(made(tmp_path / "project", "gevent")) as site:
         configure(site.folder, **{**SERVERS["gevent"].job, "check_timeout": "500ms"})

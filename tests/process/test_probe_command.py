@@ -48,7 +48,7 @@ def test_none_failed(tmp_path: Path) -> None:
     assert found["generations"] == {"r1.2": 20}
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p95"] <= found["latency_ms"]["max"]
     assert found["longest_gap_ms"] > 0
-    assert found["duration_s"] == pytest.approx(0.4, abs=0.1)
+    assert 0.4 <= found["duration_s"] < 2
     assert found["lag_ms"] >= 0
     assert found["spoilt"] is (found["lag_ms"] > 50)
     assert found["samples"] == []

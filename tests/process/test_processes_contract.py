@@ -66,7 +66,7 @@ def real(tmp_path: Path) -> Iterator[masters.Bench]:
     make_app(tmp_path, version="v1")
     with masters.bench(tmp_path) as bench:
         for name, module in ((OLD, "wsgi:app"), (NEW, "wsgi:app"), (BROKEN, "missing:app")):
-            bench.prepare(name, module, workers=2, ready_timeout="5s")
+            bench.prepare(name, module, workers=2, ready_timeout="10s")
         yield bench
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import signal
+import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -78,35 +81,100 @@ def test_workers_whose_master_was_killed_leave_gently(tmp_path: Path, server: st
             assert connection.sock in (None, sock), "the connection was cut, and another one opened"
 
 
+@pytest.mark.parametrize("server", ["gthread", "gevent", "asgi"])
+def test_who_connects_while_workers_whose_master_was_killed_leave_is_answered(
+    tmp_path: Path, server: str
+) -> None:
+    """Each sends its request well within the linger of a worker that has accepted it."""
+    folder = made(tmp_path / "project", server)
+    configure(folder, linger="1s", **SERVERS[server].race)
+    with serving(folder) as site, ThreadPoolExecutor(60) as pool:
+        master = site.live().master()
+        assert master is not None
+        host, _, port = site.bind.rpartition(":")
+        with asleep(site):
+            master.signal(signal.SIGKILL)
+            answers = [
+                pool.submit(ask_late, (host, int(port)), number * 0.05, after=0.3) for number in range(60)
+            ]
+            # what comes when all have left waits for the next master, which nobody starts in here
+            until(lambda: all(answer.running() or answer.done() for answer in answers), what="their start")
+            wait(answers, timeout=4)
+        assert [answer.result() for answer in answers] == [b"HTTP/1.1 200"] * len(answers)
+
+
+def test_who_has_sent_nothing_yet_has_the_linger_too(tmp_path: Path) -> None:
+    """A gthread worker gives a new connection a thread for 5 s: here those end while it leaves."""
+    folder = made(tmp_path / "project", "gthread")
+    configure(folder, linger="15s", drain_timeout="40s", **SERVERS["gthread"].race)
+    with serving(folder) as site, ThreadPoolExecutor(1) as pool:
+        master = site.live().master()
+        assert master is not None
+        host, _, port = site.bind.rpartition(":")
+        with asleep(site):
+            answer = pool.submit(ask_late, (host, int(port)), 0.0, after=7.0)
+            assert not wait([answer], timeout=1.0).done
+            master.signal(signal.SIGKILL)
+            assert wait([answer], timeout=60).done
+    assert answer.result() == b"HTTP/1.1 200"
+
+
+def ask_late(address: tuple[str, int], at: float, after: float) -> bytes:
+    """How the answer begins that one gets who connects in `at` seconds, and asks `after` so many more."""
+    never = threading.Event()
+    never.wait(at)
+    with socket.create_connection(address) as client:
+        client.settimeout(60)
+        never.wait(after)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return client.recv(12, socket.MSG_WAITALL)
+
+
 # the worker's one loop sleeps, as on a machine that has no time for it
 ASLEEP = """
 import pathlib
 import time
 
-def nap():
-    pathlib.Path({file!r}).touch()
-    time.sleep(3)
+{sleep}
+
+def nap(last=True):
+    if last:
+        pathlib.Path({file!r}).touch()
+    sleep(3)
 
 def post_worker_init(worker):
     app = worker.wsgi
 
     def answer(environ, start_response):
         if environ["PATH_INFO"] == "/block":
-            worker.method_queue.defer(nap)
+            {soon}
         return app(environ, start_response)
 
     worker.wsgi = answer
 """
 
 
+# how each server's loop is had to sleep
+NAPS = {
+    "gthread": ("from time import sleep", "worker.method_queue.defer(nap)"),
+    # due in one turn of the loop, both, and in that turn the connections are closed that idled too long
+    "gevent": (
+        "from gevent import get_hub, monkey\nsleep, timers = monkey.get_original('time', 'sleep'), []",
+        "timers[:] = map(get_hub().loop.timer, (0.1, 0.5)); timers[0].start(nap, 0); timers[1].start(nap)",
+    ),
+}
+
+
+@pytest.mark.parametrize("server", NAPS)
 def test_a_request_that_came_while_the_loop_slept_is_answered_though_its_connection_idled_too_long(
-    tmp_path: Path,
+    tmp_path: Path, server: str
 ) -> None:
     """Gunicorn's own closes what idled for 2 s without another look, and that resets who has just asked."""
-    folder = made(tmp_path / "project", "gthread")
+    folder = made(tmp_path / "project", server)
     begun = tmp_path / "asleep"
-    (folder / "gunicorn.conf.py").write_text(ASLEEP.format(file=str(begun)))
-    configure(folder, workers=1, threads=4)
+    sleep, soon = NAPS[server]
+    (folder / "gunicorn.conf.py").write_text(ASLEEP.format(file=str(begun), sleep=sleep, soon=soon))
+    configure(folder, **{**SERVERS[server].race, "workers": 1})
     with serving(folder) as site, contextlib.ExitStack() as stack:
         idle, blocking = (
             stack.enter_context(contextlib.closing(http.client.HTTPConnection(site.bind))) for _ in range(2)

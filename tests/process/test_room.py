@@ -9,7 +9,8 @@ from tests.support import faults
 from tests.support.apps import make_app
 from tests.support.site import configure, demand_no_loss, serving, traffic
 
-from segue.deploy.room import LEAST, taken
+from segue.deploy.room import LEAST
+from segue.disk.space import taken
 
 LARGE = 6 << 20  # bytes
 
@@ -33,6 +34,7 @@ def test_without_room_a_deploy_is_refused_and_says_what_could_go(tmp_path: Path)
             configure(folder, workers=1, keep=2)
             site.deploy()
             assert not site.home.release(releases[0]).exists()
+            assert f"0 MB of cache in {site.home.cache}\n" in site.segue("releases").out
         demand_no_loss(load)
 
 

@@ -229,7 +229,7 @@ def test_where_the_app_cannot_be_imported_any_more_no_worker_is_started(tmp_path
 
 
 def test_new_workers_that_hang_are_taken_away_and_the_old_ones_stay(tmp_path: Path) -> None:
-    folder = project(tmp_path, ready_timeout="4s")
+    folder = project(tmp_path, ready_timeout="8s")
     append(folder, HANGS_WHEN_TOLD)
     with serving(folder) as site:
         workers = site.live().ready_workers()
@@ -289,7 +289,7 @@ def test_ctrl_c_takes_it_back(tmp_path: Path) -> None:
     demand_no_loss(load)
 
 
-@pytest.mark.parametrize(("before", "goal"), [(2, 5), (5, 2)])
+@pytest.mark.parametrize(("before", "goal"), [(2, 5), pytest.param(5, 2, marks=pytest.mark.soak)])
 def test_whoever_asked_gets_it_though_the_controller_dies(tmp_path: Path, before: int, goal: int) -> None:
     with serving(slow_import(tmp_path)) as site, traffic(f"{site.url}/slow?seconds=1", rate=1) as load:
         if before != 2:
@@ -314,6 +314,7 @@ def test_with_controller_and_asker_killed_it_comes_to_rest(tmp_path: Path) -> No
     demand_no_loss(load)
 
 
+@pytest.mark.soak
 def test_a_master_killed_in_the_middle_is_back_with_as_many_as_before(tmp_path: Path) -> None:
     with serving(slow_import(tmp_path)) as site, traffic(f"{site.url}/") as load:
         asker = asked(site, 4)

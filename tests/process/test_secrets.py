@@ -66,7 +66,12 @@ def test_no_secret_of_a_failing_app_is_repeated_anywhere(site: Site, way: str) -
     generation = outcome.document["generation"]
     shown = [
         site.segue(*words)
-        for words in (("receipt", generation), ("receipt", generation, "--json"), ("history",))
+        for words in (
+            ("receipt", generation),
+            ("receipt", generation, "--json"),
+            ("receipt", generation, "--html", "-"),
+            ("history",),
+        )
     ]
     texts = [one.out + one.err for one in (outcome, *shown)]
     demand_no_secret(*texts, site.home.receipt(generation).read_text(), *kept(site))

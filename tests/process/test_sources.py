@@ -17,6 +17,8 @@ from tests.support.deaths import fetch
 from tests.support.git import Repository
 from tests.support.site import Site, configure, demand_no_loss, serving, traffic
 
+from segue.core.secrets import HIDDEN
+
 LARGE = 40 << 20
 
 
@@ -79,6 +81,11 @@ def test_a_remote_repository_is_deployed_by_its_url_and_its_commit_is_kept(site:
     assert site.home.release(outcome.document["release"]).name.endswith(commit[:7])
     facts = json.loads(site.home.release_state(outcome.document["release"]).read_text())
     assert facts["commit"] == commit
+    assert "commits" not in outcome.document["changes"]
+    later = repository.commit("sell tea at https://me:hunter22@shop.example/")
+    again = site.segue(*words[:-1], later, env=env_of(site))
+    told = f"{later[:7]} sell tea at https://me:{HIDDEN}@shop.example/"
+    assert (again.code, again.document["changes"]["commits"]) == (0, [told]), again
 
 
 @pytest.mark.parametrize(
@@ -132,7 +139,8 @@ def test_a_disk_that_fills_up_with_packages_leaves_nothing_and_is_told(tmp_path:
         make_app(disk / "project", version="v1")
         configure(disk / "project")
         with serving(disk / "project") as site:
-            (disk / "filler").write_bytes(bytes(LARGE))
+            # room enough to begin, and too little for Django
+            (disk / "filler").write_bytes(bytes(LARGE - (6 << 20)))
             (site.folder / "requirements.txt").write_text("django==5.2.8\n")
             refused = deploy_refused(site)
             assert refused.error["kind"] == "build"

@@ -194,7 +194,7 @@ def test_a_master_that_drains_still_has_its_holder(site: Site) -> None:
     """A signal to its whole group does not reach the holder; it goes when the last request is answered."""
     master, holder = site.live().master(), holder_of(site.live())
     assert master is not None
-    with deaths.in_flight(site, 2.0) as request:
+    with deaths.in_flight(site, 6.0) as request:
         until(lambda: holds(site), what="a request in flight")
         kill_keeper(site)
         os.killpg(master.pid, signal.SIGTERM)

@@ -144,6 +144,7 @@ def test_what_is_in_no_release_does_not_count(folder: Path, in_git: bool) -> Non
         assert [receipt["verb"] for receipt in receipts(site)] == ["up", "deploy"]
 
 
+@pytest.mark.soak
 def test_a_file_in_a_new_folder_counts_and_its_removal_too(site: Site) -> None:
     number = len(receipts(site))
     for change in range(3):
@@ -196,6 +197,7 @@ def _save_when_booting(home: Home) -> None:
     save(home.project, "second")
 
 
+@pytest.mark.soak
 def test_a_deploy_by_hand_of_what_was_saved_is_not_repeated(site: Site) -> None:
     before = len(receipts(site))
     save(site.folder, "v2")

@@ -24,11 +24,12 @@ TIMEOUT = 30.0
 ROOT = Path(__file__).parents[2]
 
 # The server's side echoes datagrams. The clients' side sends 1,000 of them within a second, numbered, and
-# prints how long each one took.
+# prints how long each one took. Where a side is held up, its buffer has room for most of them.
 ECHO = """
 import socket
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo:
     echo.bind(("", 7000))
+    echo.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     print("bound", flush=True)
     while True:
         echo.sendto(*echo.recvfrom(100))
@@ -38,6 +39,7 @@ import socket, sys, threading, time
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
     client.connect((sys.argv[1], 7000))
     client.settimeout(5)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     sent = []
     def send():
         start = time.monotonic()

@@ -194,8 +194,12 @@ def history(site: Site) -> dict[str, dict[str, Any]]:
 def demand_rest(site: Site) -> None:
     """Without another command: one consistent state, and nobody about who does not belong to it."""
     until(site.at_rest, END_TIMEOUT, what=f"rest\n{site.home.read_record()}\n{site.keeper_log()[-3000:]}")
-    until(lambda: not strangers(site), END_TIMEOUT, what=f"the end of {strangers(site)}")
-    assert site.at_rest()
+    # looked at again, for while strangers were looked for `up --watch` may have begun another deploy
+    until(
+        lambda: not strangers(site) and site.at_rest(),
+        END_TIMEOUT,
+        what=f"the end of {strangers(site)}",
+    )
 
 
 def demand_nothing_left(site: Site) -> None:

@@ -16,7 +16,8 @@ from tests.support.table import SERVERS
 from tests.support.way import NEAR, Way
 
 ANY = float("inf")
-# Idle connections are to be ended by deploys alone, not by Gunicorn's own 2 s.
+# Idle connections are to be ended by deploys alone, not by Gunicorn's own 2 s: a request that comes just then
+# is lost, with or without a deploy, and a busy machine may take longer to read what was sent in time.
 PATIENT = "keepalive = 75\n"
 PLAIN: dict[str, dict[str, Any]] = {
     "sync": {"workers": 3, "threads": 1},
@@ -31,7 +32,14 @@ def made(folder: Path, server: str = "sync") -> Path:
     return folder
 
 
-def through(
+def through(site: Site, verb: str, kinds: Sequence[Kind], **options: Any) -> list[Result]:
+    """Race against one deploy or rollback; nobody is lost."""
+    results = raced(site, verb, kinds, **options)
+    demand_every_answer(results, ANY)
+    return results
+
+
+def raced(
     site: Site,
     verb: str,
     kinds: Sequence[Kind],
@@ -39,16 +47,14 @@ def through(
     polite: bool = True,
     offsets: Sequence[float] = OFFSETS,
 ) -> list[Result]:
-    """Race against one deploy or rollback; nobody is lost."""
+    """Race against one deploy or rollback; what became of each."""
     leaving = site.live().folder / "leaving"
 
     def act() -> None:
         outcome = site.segue(verb)
         assert outcome.code == 0, f"{outcome.err}\n{site.keeper_log()}"
 
-    results = race(site.url, act, leaving.exists, kinds, offsets=offsets, polite=polite, way=site.way)
-    demand_every_answer(results, ANY)
-    return results
+    return race(site.url, act, leaving.exists, kinds, offsets=offsets, polite=polite, way=site.way)
 
 
 def caught(site: Site, verb: str, kinds: Sequence[Kind], *, polite: bool) -> list[Result]:
@@ -60,8 +66,8 @@ def caught(site: Site, verb: str, kinds: Sequence[Kind], *, polite: bool) -> lis
 
 
 def lag(results: list[Result]) -> float:
-    """How late the latest racer started, in seconds."""
-    return max(result.late for result in results)
+    """How late the latest racer started, or how long anybody was held up, in seconds."""
+    return max(max(result.late, result.held_up) for result in results)
 
 
 def race_both_ways(folder: Path, server: str, way: Way = NEAR, **settings: Any) -> None:
@@ -86,7 +92,8 @@ def demand_a_restart_loses(folder: Path, server: str, way: Way = NEAR) -> None:
         # so long that nobody on a busy machine starts after the site is back
         make_app(folder, version="v2", import_seconds=3)
         results = race(plain.url, plain.restart, plain.is_stopping, SERVERS[server].kinds, way=way)
-    with pytest.raises(AssertionError, match=r"^lost \d+ of"):
+    # or, where each of them found the next server, the wait for that
+    with pytest.raises(AssertionError, match=r"^(lost \d+ of|waited .* over the limit)"):
         demand_every_answer(results, longest_wait(way))
 
 

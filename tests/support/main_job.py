@@ -30,8 +30,8 @@ PATIENT = "keepalive = 10\n"
 
 
 @contextlib.contextmanager
-def mixed_traffic(site: Site) -> Iterator[tuple[Traffic, Traffic]]:
-    """Pages and orders at 100 a second, half of them kept alive; slow answers, streams and uploads beside."""
+def mixed_traffic(site: Site, rate: float = RATE) -> Iterator[tuple[Traffic, Traffic]]:
+    """Pages and orders at `rate` a second, half of them kept alive; slow ones, streams and uploads beside."""
     # The slow ones are so seldom that a connection kept alive for them is idle beyond `linger`. From far away
     # a request on it may cross its end, and no server could answer that.
     keep_alive = 0.5 if site.way is NEAR else 0.0
@@ -39,7 +39,7 @@ def mixed_traffic(site: Site) -> Iterator[tuple[Traffic, Traffic]]:
         traffic(
             f"{site.url}/", rate=SLOW_RATE, keep_alive=keep_alive, shots=SLOW_SHOTS, way=site.way
         ) as slow,
-        traffic(f"{site.url}/", rate=RATE, shots=QUICK_SHOTS, way=site.way) as quick,
+        traffic(f"{site.url}/", rate=rate, shots=QUICK_SHOTS, way=site.way) as quick,
     ):
         yield quick, slow
 

@@ -33,7 +33,7 @@ from django.urls import path
 
 def count(request):
     with connection.cursor() as cursor:
-        cursor.execute("SELECT COUNT(text) FROM notes_note")
+        cursor.execute("SELECT COUNT({column}) FROM notes_note")
         return HttpResponse(str(cursor.fetchone()[0]))
 
 urlpatterns = [path("", count), path("healthz", count)]
@@ -42,7 +42,7 @@ _MIGRATION = """
 from django.db import migrations, models
 
 class Migration(migrations.Migration):
-    dependencies = {dependencies}
+    dependencies = {dependencies}{phase}
     operations = [
         {operations}
     ]
@@ -60,17 +60,24 @@ def make_notes(folder: Path) -> None:
     """A project that counts its notes, with the first migration of its database."""
     for inner in ("instance", "notes/migrations"):
         (folder / inner).mkdir(parents=True)
-    for name, text in (("settings", _SETTINGS), ("wsgi", _WSGI), ("urls", _URLS), ("manage", _MANAGE)):
+    for name, text in (("settings", _SETTINGS), ("wsgi", _WSGI), ("manage", _MANAGE)):
         (folder / f"{name}.py").write_text(text)
+    count_by(folder, "text")
     for package in ("notes", "notes/migrations"):
         (folder / package / "__init__.py").touch()
     add_migration(folder, "0001_first", None, CREATES)
     configure(folder, ready_timeout="60s", probe_rate=10)
 
 
-def add_migration(folder: Path, name: str, after: str | None, operation: str) -> Path:
-    """Write the migration `name` of the app `notes`, which comes after another."""
+def count_by(folder: Path, column: str) -> None:
+    """Have the code count its notes by `column`."""
+    (folder / "urls.py").write_text(_URLS.replace("{column}", column))
+
+
+def add_migration(folder: Path, name: str, after: str | None, operation: str, phase: str = "") -> Path:
+    """Write the migration `name` of the app `notes`, which comes after another; `phase` it asks for."""
     dependencies = [] if after is None else [("notes", after)]
     file = folder / "notes" / "migrations" / f"{name}.py"
-    file.write_text(_MIGRATION.format(dependencies=dependencies, operations=operation))
+    asks = f"\n    phase = {phase!r}" if phase else ""
+    file.write_text(_MIGRATION.format(dependencies=dependencies, operations=operation, phase=asks))
     return file

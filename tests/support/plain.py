@@ -38,7 +38,9 @@ class Plain:
             f"--threads={self.threads}",
             f"--bind={self.way.host}:{self.port}",
         )
-        argv = (*self.way.server, sys.executable, "-m", "gunicorn", "--no-control-socket", *size, "wsgi:app")
+        # the script, as guides have it: what USR2 starts by `-m` has Gunicorn's own folder first on its path
+        program = str(Path(sys.executable).with_name("gunicorn"))
+        argv = (*self.way.server, program, "--no-control-socket", *size, "wsgi:app")
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 argv, cwd=self.folder, stdout=log, stderr=log, start_new_session=True

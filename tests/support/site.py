@@ -22,7 +22,7 @@ from segue.proof.spec import ProbeSpec, Shot
 from segue.run.generation import Generation
 
 SEGUE = (sys.executable, "-m", "segue")
-START_TIMEOUT = 60.0
+START_TIMEOUT = 120.0
 POLL = 0.02
 
 # short times, so that a deploy takes seconds; every test may say otherwise
@@ -118,13 +118,13 @@ class Site:
         """Run one segue command in the project."""
         return segue(self.folder, *words, **options)
 
-    def ask(self, *words: str) -> subprocess.Popen[str]:
+    def ask(self, *words: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start one segue command in the project, and leave it running."""
         argv = (*SEGUE, *words)
         return subprocess.Popen(
             argv,
             cwd=self.folder,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -223,9 +223,19 @@ def _end(site: Site) -> None:
 
 @dataclass
 class Traffic:
-    """The probe's report, once the traffic has ended."""
+    """The probe's report, once the traffic has ended.
 
+    Attributes:
+        file: where the report until now is, while it has not.
+    """
+
+    file: Path
     report: dict[str, Any] = field(default_factory=dict)
+
+    def so_far(self) -> dict[str, Any]:
+        """The report until now."""
+        document: dict[str, Any] = json.loads(self.file.read_text())
+        return document
 
     @property
     def lost(self) -> int:
@@ -257,7 +267,7 @@ def traffic(
         timeout=20.0,
     )
     argv = (*way.client, sys.executable, "-m", "segue.proof.probe_process")
-    result = Traffic()
+    result = Traffic(report)
     with subprocess.Popen(argv, stdin=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdin is not None
         process.stdin.write(spec.to_json() + "\n")
@@ -268,8 +278,8 @@ def traffic(
         finally:
             process.stdin.close()
             process.wait(40)
-    result.report = json.loads(report.read_text())
-    report.unlink()
+            result.report = json.loads(report.read_text())
+            report.unlink()
 
 
 def demand_no_loss(result: Traffic) -> None:

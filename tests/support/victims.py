@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.support.apps import make_app
 from tests.support.deaths import AFTER_COMMIT, PHASES, Deploy, workers_of
+from tests.support.leaving import PATIENT
 from tests.support.site import Site, configure, serving, until
 from tests.support.table import SERVERS
 
@@ -48,6 +49,7 @@ def settings(server: str) -> dict[str, Any]:
 def served(folder: Path, server: str) -> Iterator[Site]:
     """A project that is served like that."""
     make_app(folder, version="quick", interface=SERVERS[server].interface)
+    (folder / "gunicorn.conf.py").write_text(PATIENT)
     configure(folder, **settings(server))
     with serving(folder) as site:
         yield site

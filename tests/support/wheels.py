@@ -13,9 +13,19 @@ from pathlib import Path
 
 PURE = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
+MODULE = """\
+import sys
+
+version = {version!r}
+
+
+def main():
+    print(sys.prefix, version)
+"""
+
 
 def make_wheel(house: Path, name: str, version: str, *requires: str, **extras: str) -> Path:
-    """A wheel of `name` in the index `house`: a module that knows its version.
+    """A wheel of `name` in the index `house`: a module, and a command, that know its version.
 
     Args:
         house: where it goes.
@@ -31,7 +41,12 @@ def make_wheel(house: Path, name: str, version: str, *requires: str, **extras: s
     info = f"{name}-{version}.dist-info"
     path = house / name / f"{name}-{version}-py3-none-any.whl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    files = {f"{name}.py": f"version = {version!r}\n", f"{info}/METADATA": about, f"{info}/WHEEL": PURE}
+    files = {
+        f"{name}.py": MODULE.format(version=version),
+        f"{info}/METADATA": about,
+        f"{info}/WHEEL": PURE,
+        f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
+    }
     record = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
     with zipfile.ZipFile(path, "w") as wheel:
         for file, text in {**files, f"{info}/RECORD": record}.items():

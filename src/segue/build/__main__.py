@@ -11,13 +11,16 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from segue.build.changes import packages_changed
 from segue.build.declared import find_declared
+from segue.build.python import choose_python
 from segue.build.snapshot import WRITE_HINT, snapshot
 from segue.build.source import Source
-from segue.build.venv import build_venv, choose_python
+from segue.build.venv import build_venv
 from segue.core.errors import Bug, Failed, SegueError
 from segue.disk.processes import die_with_parent
 
@@ -53,11 +56,13 @@ def build(spec: dict[str, Any]) -> dict[str, Any]:
     _say(f"{files} files copied")
     declared = None
     if spec["python"] is None:
-        declared = find_declared(release, tuple(spec["extras"]), tuple(spec["groups"]))
-    python, own = choose_python(project, declared, spec["python"])
+        declared = find_declared(release, *(tuple(spec[key]) for key in ("extras", "groups", "servers")))
+    python, own = choose_python(project, declared, spec["python"], spec["hidden"])
     if declared is not None:
         build_venv(declared, Path(spec["cache"]), _say)
-    return {"files": files, "python": str(python), "own_venv": own}
+    before = None if spec["before"] is None else Path(spec["before"])
+    packages = packages_changed(release, before)
+    return {"files": files, "python": str(python), "own_venv": own, "packages": packages}
 
 
 def _die_with(executor: int) -> None:
@@ -69,15 +74,20 @@ def _die_with(executor: int) -> None:
 
 def main() -> None:
     """Build what stdin asks for."""
+    answer(build, "The release could not be written")
+
+
+def answer(work: Callable[[dict[str, Any]], dict[str, Any]], unwritten: str) -> None:
+    """Have `work` done for the spec on stdin, and say how it went; `unwritten` tells of a refusing system."""
     os.nice(NICENESS)
     spec = json.loads(sys.stdin.readline())
     _die_with(spec["executor"])
     try:
-        _print({"built": build(spec)})
+        _print({"built": work(spec)})
     except SegueError as error:
         _fail(error)
     except OSError as error:
-        message = f"The release could not be written: {error.strerror}."
+        message = f"{unwritten}: {error.strerror}."
         _fail(Failed("build", message, evidence=str(error), hint=WRITE_HINT))
     except Exception as error:  # noqa: BLE001 - without a word of it the executor could only guess
         _fail(Bug("bug", f"segue's build failed: {error!r}.", evidence=traceback.format_exc()))

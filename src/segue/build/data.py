@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from segue.build.source import Source
 from segue.build.tracked import untracked
 from segue.core.errors import Failed
-from segue.core.ids import NO_REVISION
 
 _MAGIC = b"SQLite format 3\0"
 _SMALLEST_PAGE = 512
@@ -50,7 +49,7 @@ def uploads(source: Source, paths: Iterable[PurePosixPath]) -> dict[str, str]:
     without git, with any. What is in a commit or an archive was put there on purpose.
     """
     inside = [path for path in paths if _upload_folder(path) and not path.name.startswith(".")]
-    if not inside or not (source.git or source.revision == NO_REVISION):
+    if source.sent or not inside:
         return {}
     uploaded = untracked(source.folder, inside) if source.git else inside
     folders = [str(_upload_folder(path)) for path in uploaded]
@@ -59,9 +58,10 @@ def uploads(source: Source, paths: Iterable[PurePosixPath]) -> dict[str, str]:
 
 
 def _upload_folder(path: PurePosixPath) -> PurePosixPath | None:
-    for folder in reversed(path.parents):
-        if folder.name == "uploads" or folder == PurePosixPath("media"):
-            return folder
+    folders = path.parts[:-1]
+    for number, name in enumerate(folders):
+        if name == "uploads" or (name == "media" and number == 0):
+            return PurePosixPath(*folders[: number + 1])
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 import tomllib
@@ -20,8 +21,10 @@ UV_LOCK, REQUIREMENTS, PYPROJECT = "uv.lock", "requirements.txt", "pyproject.tom
 _FILES = (UV_LOCK, REQUIREMENTS, "poetry.lock", "pdm.lock")
 
 _INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]?\s*(\S+)", re.MULTILINE)
-_PIN = re.compile(r"^\s*([\w.-]+)(?:\[[^\]\n]*\])?\s*===?\s*[\w.!+-]+((?:[^\n]*\\\n)*[^\n]*)", re.MULTILINE)
-_HASH = re.compile(r"--hash[= ](\S+)")
+# a package that lies in the project, as uv writes it into its lock; one that is virtual is never installed
+_LOCAL = re.compile(
+    r'^name = "(.+)"\n(?:version = .+\n)?source = \{ (?:editable|directory|path) = ', re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,15 @@ class Declared:
         file: the name of the file in it that counts.
         extras: the optional dependencies that it needs too.
         groups: the dependency groups that it needs too.
+        servers: the app servers that will do; the first is added where none of them is there. Only where a
+            pyproject.toml alone counts: what a package needs says nothing of how it is served.
     """
 
     release: Path
     file: str
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -47,8 +53,9 @@ class Declared:
 
     def key(self) -> str:
         """What is equal where two releases need the same: what is declared, and the Python."""
-        chosen = (self.file, self.extras, self.groups)
-        digest = hashlib.sha256(f"{sys.version}{sys.platform}{chosen}".encode())
+        chosen = (self.file, self.extras, self.groups, self.servers)
+        python = (sys.version, os.path.realpath(sys.executable))
+        digest = hashlib.sha256(f"{python}{chosen}".encode())
         for text in self._texts():
             digest.update(text)
         return digest.hexdigest()[:32]
@@ -59,8 +66,12 @@ class Declared:
             return
         for path in with_includes(self.path):
             yield path.read_bytes()
-        if self.file != REQUIREMENTS and (self.release / PYPROJECT).is_file():
-            yield (self.release / PYPROJECT).read_bytes()
+        if self.file != REQUIREMENTS:
+            yield _to_be_fitted(read_pyproject(self.release))
+
+    def local_packages(self) -> tuple[str, ...]:
+        """The packages in uv.lock that lie in the project, which may be one of them."""
+        return tuple(_LOCAL.findall(self.path.read_text(encoding="utf-8", errors="replace")))
 
     def is_package(self) -> bool:
         """Whether the project is one itself, and is to be installed beside what it needs."""
@@ -73,7 +84,12 @@ class Declared:
         )
 
 
-def find_declared(release: Path, extras: tuple[str, ...], groups: tuple[str, ...]) -> Declared | None:
+def find_declared(
+    release: Path,
+    extras: tuple[str, ...] = (),
+    groups: tuple[str, ...] = (),
+    servers: tuple[str, ...] = (),
+) -> Declared | None:
     """What says which packages `release` needs; None where nothing does.
 
     Raises:
@@ -89,7 +105,9 @@ def find_declared(release: Path, extras: tuple[str, ...], groups: tuple[str, ...
             evidence=f"asked for: {', '.join((*extras, *groups))}",
             hint="take extras and groups out of segue.toml, or declare dependencies in pyproject.toml",
         )
-    return None if file is None else Declared(release, file, extras, groups)
+    if file is None:
+        return None
+    return Declared(release, file, extras, groups, servers if file == PYPROJECT else ())
 
 
 def read_pyproject(release: Path) -> dict[str, Any]:
@@ -125,6 +143,13 @@ def _dependencies(document: dict[str, Any]) -> bytes:
     return json.dumps([*parts, *beside], sort_keys=True, default=str).encode()
 
 
+def _to_be_fitted(document: dict[str, Any]) -> bytes:
+    """The part of a pyproject.toml that a lock may have to fit: all but the settings of other tools."""
+    parts = [document.get(name) for name in ("project", "dependency-groups", "build-system")]
+    tools = [_at(document, "tool", name) for name in ("uv", "poetry", "pdm", "hatch", "setuptools")]
+    return json.dumps([*parts, *tools], sort_keys=True, default=str).encode()
+
+
 def with_includes(path: Path) -> list[Path]:
     """The requirements in `path`, and all files that they name."""
     found: list[Path] = []
@@ -145,13 +170,3 @@ def _include(path: Path, found: list[Path]) -> None:
 def requires_hashes(requirements: Path) -> bool:
     """Whether `requirements` bind a package to its hash, and so have to bind all."""
     return any(b"-hash" in path.read_bytes() for path in with_includes(requirements))
-
-
-def hashes_in(requirements: Path) -> dict[str, list[str]]:
-    """The hashes that `requirements` and what they include demand, by the package's normal name."""
-    return {
-        re.sub(r"[-_.]+", "-", name).lower(): hashes
-        for path in with_includes(requirements)
-        for name, rest in _PIN.findall(path.read_text(encoding="utf-8", errors="replace"))
-        if (hashes := _HASH.findall(rest))
-    }

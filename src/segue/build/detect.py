@@ -81,7 +81,7 @@ def find_app(code: Code) -> App:
 
 def with_roots(code: Code) -> Code:
     """`code`, with ``src`` as a root too where a release has the project itself installed."""
-    found = find_declared(code.folder, (), ())
+    found = find_declared(code.folder)
     if installs_itself(code) or (found is not None and found.is_package()):
         return Code(code.folder, code.files, (*code.roots, _SOURCES))
     return code

@@ -76,7 +76,8 @@ def _missing(declared: Declared, exporter: _Exporter, evidence: str) -> Failed:
         "exporter",
         f"{declared.file} can't be read without the tool that wrote it.",
         evidence=evidence,
-        hint=f"install {exporter.package} for who builds, or commit its export as requirements.txt",
+        hint=f"install {exporter.package} for who builds; or commit its export as requirements.txt, which "
+        'goes first; or have an environment of yours run the app: python = ".venv/bin/python" in segue.toml',
     )
 
 

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segue.build.code import Code, read_code
-from segue.build.declared import find_declared
+from segue.build.declared import PYPROJECT, find_declared
 from segue.build.detect import App, find_app, with_roots
 from segue.build.health import Route, find_health
 from segue.build.packages import declared, pyproject
+from segue.build.static_found import StaticFiles, find_static
 from segue.build.web_command import WebCommand, web_commands
+from segue.config.env_file import read_as_dotenv
+from segue.core.contract import KEY, kind_of
 
 _GUNICORN_CONFIG = "gunicorn.conf.py"
 _SERVERS = {"asgi": ("uvicorn", "gunicorn", "granian"), "wsgi": ("gunicorn", "granian")}
+_ADDED = "gunicorn"  # by the build, where a bare pyproject.toml brings no server
 _VENVS = (".venv", "venv")
 _EXAMPLES = re.compile(r"\.env\.(example|sample|template|dist)|(example|sample)\.env")
 _FIRST_MIGRATION = re.compile(r"(.+/)?migrations/0001_\w+\.py")
@@ -36,7 +40,9 @@ class Found:
         dependencies: where its releases' packages come from.
         migrations: what would migrate its database, and where it is told to.
         static: its folders of static files.
+        static_files: where the app's are, if that is sure.
         env_example: the file that names the environment it wants.
+        env: the keys that it names, each with the kind that it most likely is.
     """
 
     name: str
@@ -48,7 +54,9 @@ class Found:
     dependencies: str
     migrations: str
     static: tuple[str, ...]
+    static_files: StaticFiles | None
     env_example: str
+    env: dict[str, str]
 
 
 def look(project: Path) -> Found:
@@ -60,6 +68,8 @@ def look(project: Path) -> Found:
     """
     code = with_roots(read_code(project))
     app = find_app(code)
+    static = _static(code)
+    example = next((path for path in _at_root(code) if _EXAMPLES.fullmatch(path)), "")
     spellings = (app.module, app.module.removesuffix("()"))
     return Found(
         name=_name(code),
@@ -70,8 +80,10 @@ def look(project: Path) -> Found:
         server=_server(code, app),
         dependencies=_dependencies(code),
         migrations=_migrations(code),
-        static=_static(code),
-        env_example=next((path for path in _at_root(code) if _EXAMPLES.fullmatch(path)), ""),
+        static=static,
+        static_files=find_static(code, app, static),
+        env_example=example,
+        env=_env(code, example),
     )
 
 
@@ -86,17 +98,21 @@ def _name(code: Code) -> str:
 def _server(code: Code, app: App) -> str:
     """The one that a release would have: of what is declared, else of the interpreter that is there."""
     wanted = _SERVERS.get(app.kind.interface, _SERVERS["asgi"])
-    if find_declared(code.folder, (), ()) is not None:
-        found = declared(code)
+    releases = find_declared(code.folder)
+    if releases is not None:
+        added = {_ADDED: "added to what pyproject.toml names"} if releases.file == PYPROJECT else {}
+        found = {**added, **{name: f"in {file}" for name, file in declared(code).items()}}
     else:
         venv = _venv(code)
-        found = {name: venv for name in wanted if venv and (code.folder / venv / "bin" / name).exists()}
-    return next((f"{name}, in {found[name]}" for name in wanted if name in found), "")
+        found = {
+            name: f"in {venv}" for name in wanted if venv and (code.folder / venv / "bin" / name).exists()
+        }
+    return next((f"{name}, {found[name]}" for name in wanted if name in found), "")
 
 
 def _dependencies(code: Code) -> str:
     """Where the build takes packages from."""
-    if (found := find_declared(code.folder, (), ())) is not None:
+    if (found := find_declared(code.folder)) is not None:
         return found.file
     venv = _venv(code)
     return f"{venv}, as it is" if venv else "none of its own: nothing declares any"
@@ -113,6 +129,11 @@ def _migrations(code: Code) -> str:
         if "DJANGO_SETTINGS_MODULE" in code.text("manage.py") and _FIRST_MIGRATION.fullmatch(path):
             return f"Django, in {os.path.dirname(path)}"
     return ""
+
+
+def _env(code: Code, example: str) -> dict[str, str]:
+    named = read_as_dotenv(code.text(example), interpolate=False) if example else {}
+    return {key: kind_of(key, value) for key, value in named.items() if KEY.fullmatch(key)}
 
 
 def _static(code: Code) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ import hashlib
 import os
 import posixpath
 import re
+import shutil
 import subprocess
+import time
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,6 +18,7 @@ from segue.core.errors import Failed, Unreachable, UsageError
 HEAD = "refs/segue/HEAD"
 _SCHEMES = ("https", "ssh", "file")
 _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", f"+HEAD:{HEAD}")
+KEPT_MIRRORS, KEPT_DAYS = 20, 30
 _DEEPEST = 5  # submodules of submodules
 _URL_OF = re.compile(r"^submodule\.(.*)\.(path|url) (.*)$")
 
@@ -40,12 +43,22 @@ def fetch(url: str, revision: str | None) -> tuple[Path, str]:
     _fetch(url, mirror)
     name = HEAD if revision in (None, "HEAD") else str(revision)
     _fetch_submodules(mirror, url, name, _DEEPEST)
+    forget_unused(cache)
     return mirror, name
 
 
 def mirror_of(url: str, cache: Path) -> Path:
     """Where in `cache` the mirror of `url` lies."""
     return cache / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.git"
+
+
+def forget_unused(cache: Path) -> None:
+    """Remove the mirrors in `cache` that were not fetched for long, or are too many; none of today."""
+    found = sorted(cache.glob("*.git"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for number, mirror in enumerate(found):
+        days = (time.time() - mirror.stat().st_mtime) / 86400
+        if days > KEPT_DAYS or (number >= KEPT_MIRRORS and days > 1):
+            shutil.rmtree(mirror, ignore_errors=True)
 
 
 def submodule_urls(mirror: Path, url: str, commit: str) -> dict[str, str]:
@@ -93,6 +106,8 @@ def _fetch(url: str, mirror: Path) -> None:
     _check(url)
     mirror.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     done = _git(mirror.parent, "init", "--quiet", "--bare", str(mirror))
+    if mirror.is_dir():
+        os.utime(mirror)  # it is in use
     if done.returncode == 0:
         # read back by who resolves a revision in it
         done = _git(mirror, "config", "segue.url", url)

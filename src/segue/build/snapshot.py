@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from segue.build.archive import unpack
 from segue.build.data import databases, refuse_data, uploads
-from segue.build.revision import take_commit
 from segue.build.source import Source
 from segue.build.tracked import git_files, untracked_repositories
 from segue.core.errors import Failed
@@ -20,7 +17,7 @@ Say = Callable[[str], None]
 WRITE_HINT = "may who builds read it, and is there room on the disk?"
 LINKED = (".env", "instance")
 _NEVER = frozenset({".segue", ".git", "__pycache__"})
-_WRITES_TO_INSTANCE = re.compile(rb"instance_path|instance_relative_config|sqlite:///")
+_WRITES_TO_INSTANCE = (b"instance_path", b"instance_relative_config", b"sqlite:///")
 
 
 def snapshot(source: Source, project: Path, release: Path, shared: Collection[str | Path], say: Say) -> int:
@@ -43,8 +40,12 @@ def snapshot(source: Source, project: Path, release: Path, shared: Collection[st
 def _take_packed(source: Source, release: Path, shared: Collection[str | Path]) -> None:
     release.mkdir(parents=True)
     if source.archive:
+        from segue.build.archive import unpack  # noqa: PLC0415 - slow to import, and few have one
+
         unpack(source.folder, release)
     else:
+        from segue.build.revision import take_commit  # noqa: PLC0415 - the same
+
         take_commit(source.folder, str(source.commit), release, source.url)
     _remove_linked(release, _links(shared))
     _check_links(release)
@@ -55,8 +56,9 @@ def _take_tree(source: Source, release: Path, shared: Collection[str | Path], sa
     paths = list(files_to_copy(source, shared))
     refuse_data({**databases(source.folder, paths), **uploads(source, paths)}, shared)
     release.mkdir(parents=True)
+    made: set[str] = set()
     for path in paths:
-        _copy(source.folder, path, release)
+        _copy(source.folder, path, release, made)
     for name in untracked_repositories(source.folder) if source.git else ():
         say(f"{name} is a git repository of its own, which this one neither tracks nor ignores: left out")
 
@@ -86,19 +88,27 @@ def _wanted(folder: Path) -> bool:
 
 
 def _is_linked(path: PurePosixPath, links: Iterable[str]) -> bool:
-    return any(path.is_relative_to(link) for link in links)
+    return any(f"{path}/".startswith(f"{link}/") for link in links)
 
 
-def _copy(folder: Path, path: PurePosixPath, release: Path) -> None:
-    source, target = folder / path, release / path
+def _copy(folder: Path, path: PurePosixPath, release: Path, made: set[str]) -> None:
+    """Copy one file; `made` are the folders that are there. Text, not Path: there may be many thousands.
+
+    With its mode and times; extended attributes, ACLs among them, are not copied.
+    """
+    source, target = os.path.join(folder, path), os.path.join(release, path)
     try:
-        mode = source.lstat().st_mode
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if stat.S_ISLNK(mode):
-            _check_link(folder, source)
-            target.symlink_to(os.readlink(source))
-        elif stat.S_ISREG(mode):
-            shutil.copy2(source, target)
+        status = os.lstat(source)
+        if (parent := os.path.dirname(target)) not in made:
+            os.makedirs(parent, exist_ok=True)
+            made.add(parent)
+        if stat.S_ISLNK(status.st_mode):
+            _check_link(folder, Path(source))
+            os.symlink(os.readlink(source), target)
+        elif stat.S_ISREG(status.st_mode):
+            shutil.copyfile(source, target)
+            os.chmod(target, stat.S_IMODE(status.st_mode))
+            os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     except (FileNotFoundError, NotADirectoryError):
         return  # git still lists a file that was deleted
     except OSError as error:
@@ -161,5 +171,16 @@ def _link_shared(project: Path, release: Path, links: Iterable[str]) -> None:
 
 def _uses_instance(release: Path) -> bool:
     return any(
-        _WRITES_TO_INSTANCE.search(path.read_bytes()) for path in release.rglob("*.py") if path.is_file()
+        any(word in code for word in _WRITES_TO_INSTANCE) for code in map(_read_code, _python_files(release))
     )
+
+
+def _python_files(release: Path) -> Iterator[str]:
+    for parent, _, files in os.walk(release):
+        paths = (os.path.join(parent, name) for name in files if name.endswith(".py"))
+        yield from filter(os.path.isfile, paths)
+
+
+def _read_code(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

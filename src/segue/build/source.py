@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from segue.build.archive import demand_archive
 from segue.core.errors import Refused, UsageError
 from segue.core.ids import NO_REVISION
 
@@ -26,6 +25,8 @@ class Source:
         git: whether git says which files belong to it; without it, they are taken as they lie in `folder`.
         archive: whether `folder` is an archive.
         url: the remote repository that `folder` mirrors.
+        sent: whether `folder` came from another machine: what looks like data in it was judged there.
+        log: its last commits, newest first, each its id and its subject; for people.
     """
 
     folder: Path
@@ -35,6 +36,8 @@ class Source:
     git: bool = False
     archive: bool = False
     url: str | None = None
+    sent: bool = False
+    log: tuple[str, ...] = field(default=(), compare=False)
 
     def describe(self) -> str:
         """The source in a few words, for plans and receipts."""
@@ -76,6 +79,8 @@ def _archive(path: Path, revision: str | None) -> Source:
     if revision is not None:
         hint = "leave --rev away, or name the repository by --path"
         raise UsageError("revision", "An archive has no revisions.", evidence=f"archive: {path}", hint=hint)
+    from segue.build.archive import demand_archive  # noqa: PLC0415 - slow to import, and few have one
+
     demand_archive(path)
     return Source(path, archive=True)
 

@@ -7,11 +7,10 @@ import os
 import re
 import shutil
 import sys
-from pathlib import Path
 from typing import Protocol
 
 from segue.build.call import Done, call, demand, last_lines, run
-from segue.build.declared import PYPROJECT, REQUIREMENTS, UV_LOCK, Declared, hashes_in, requires_hashes
+from segue.build.declared import PYPROJECT, REQUIREMENTS, UV_LOCK, Declared, requires_hashes
 from segue.build.export import export, out_of_date
 from segue.core.errors import Failed
 
@@ -24,14 +23,14 @@ class Tool(Protocol):
     def create(self) -> None:
         """Make the environment, empty."""
 
-    def install_again(self, pins: Path) -> bool:
-        """Install what the same dependencies were before, from cache alone; whether that went well."""
+    def install(self) -> bool:
+        """Install what is declared; whether that is all there is to say of it, and another may have the same.
 
-    def install(self) -> str:
-        """Install what is declared, whatever it takes; what `install_again` has to know of it."""
+        Where some of it has no version that would tell of a change, it is not.
+        """
 
-    def install_itself(self) -> None:
-        """Install the project, which is a package itself."""
+    def install_local(self) -> None:
+        """Install what lies in the release, which no other has: the project, where it is a package itself."""
 
 
 class _Environment:
@@ -45,9 +44,6 @@ class _Environment:
 
     def _run(self, *argv: str) -> str:
         return run(argv, self.declared.release)
-
-    def _goes_well(self, *argv: str) -> bool:
-        return call(argv, self.declared.release).returncode == 0
 
 
 class _Uv(_Environment):
@@ -65,39 +61,32 @@ class _Uv(_Environment):
 
 
 class _UvSync(_Uv):
-    """uv.lock, by uv itself: it knows which index each package is from, and installs the project as well."""
+    """uv.lock, by uv itself: it knows which index each package is from."""
 
-    def install_again(self, pins: Path) -> bool:
-        del pins  # the lock has them; that it was installed once tells that it was up to date
-        return self._sync("--frozen", "--offline").returncode == 0
-
-    def install(self) -> str:
-        done = self._sync("--locked")
+    def install(self) -> bool:
+        others = (f"--no-install-package={name}" for name in self.declared.local_packages())
+        done = self._sync("--locked", "--compile-bytecode", *others)
         if "needs to be updated" in done.stderr:
             raise out_of_date(self.declared, last_lines(done), "uv lock")
         demand(done, "uv", "sync")
-        return ""
+        return True
 
-    def install_itself(self) -> None:
-        """Nothing is left to do."""
+    def install_local(self) -> None:
+        # but for the first time, what builds it is in the cache
+        if self.declared.local_packages() and self._sync("--frozen", "--offline").returncode != 0:
+            demand(self._sync("--frozen"), "uv", "sync")
 
     def _sync(self, *words: str) -> Done:
         # a project may ask for another interpreter, and an environment for another place
-        whole = ("--no-default-groups", "--compile-bytecode", "--python", str(self.python))
-        argv = (self.program, "sync", *words, *whole, *self._chosen())
-        return call(argv, self.declared.release, UV_PROJECT_ENVIRONMENT=str(self.venv))
+        argv = (self.program, "sync", *words, "--no-default-groups", "--python", str(self.python))
+        return call((*argv, *self._chosen()), self.declared.release, UV_PROJECT_ENVIRONMENT=str(self.venv))
 
 
 class _UvPip(_Uv):
     """Requirements, by uv in the place of pip."""
 
-    def install_again(self, pins: Path) -> bool:
-        words = ("--offline", "--no-deps", "--compile-bytecode", "--requirement", str(pins))
-        return self._goes_well(*self._pip("install", *words))
-
-    def install(self) -> str:
+    def install(self) -> bool:
         requirements = export(self.declared, self.venv)
-        hashes = hashes_in(requirements)
         argv = self._pip("install", "--compile-bytecode", "--requirement", str(requirements))
         if self.declared.file == PYPROJECT:
             argv = (*argv, *self._chosen())
@@ -108,14 +97,23 @@ class _UvPip(_Uv):
         local = _LOCAL.findall(self._run(*self._pip("freeze")))
         if local:
             self._run(*argv, *(f"--reinstall-package={name}" for name in local))
+        self._add_server()
         self._run(*self._pip("check"))
-        return _with_hashes(self._run(*self._pip("freeze")), hashes)
+        return _all_have_versions(self._run(*self._pip("freeze")))
 
-    def install_itself(self) -> None:
-        words = ("--no-deps", "--compile-bytecode", "--editable", ".")
+    def _add_server(self) -> None:
+        infos = self.venv.glob("lib/python*/site-packages/*.dist-info")
+        there = {path.name.partition("-")[0] for path in infos}
+        if self.declared.servers and there.isdisjoint(self.declared.servers):
+            self._run(*self._pip("install", "--compile-bytecode", self.declared.servers[0]))
+
+    def install_local(self) -> None:
+        if not self.declared.is_package():
+            return
+        argv = self._pip("install", "--no-deps", "--editable", ".")
         # but for the first time, what builds it is in the cache
-        if not self._goes_well(*self._pip("install", "--offline", *words)):
-            self._run(*self._pip("install", *words))
+        if call((*argv, "--offline"), self.declared.release).returncode != 0:
+            self._run(*argv)
 
 
 class _Pip(_Environment):
@@ -124,12 +122,7 @@ class _Pip(_Environment):
     def create(self) -> None:
         self._run(self.program, "-m", "venv", str(self.venv))
 
-    def install_again(self, pins: Path) -> bool:
-        # pip can't be kept from asking an index, and the pins don't say which one the project trusts
-        del pins
-        return False
-
-    def install(self) -> str:
+    def install(self) -> bool:
         if self.declared.file in (UV_LOCK, PYPROJECT):
             raise Failed(
                 "uv",
@@ -140,10 +133,11 @@ class _Pip(_Environment):
         requirements = export(self.declared, self.venv)
         self._run(*self._pip("install", "--quiet", "--requirement", str(requirements)))
         self._run(*self._pip("check"))
-        return ""
+        return _all_have_versions(self._run(*self._pip("freeze")))
 
-    def install_itself(self) -> None:
-        self._run(*self._pip("install", "--quiet", "--no-deps", "--editable", "."))
+    def install_local(self) -> None:
+        if self.declared.is_package():
+            self._run(*self._pip("install", "--quiet", "--no-deps", "--editable", "."))
 
     def _pip(self, *words: str) -> tuple[str, ...]:
         return (str(self.python), "-m", "pip", "--disable-pip-version-check", *words)
@@ -165,9 +159,5 @@ def _uv_program() -> str | None:
     return shutil.which("uv")
 
 
-def _with_hashes(pins: str, hashes: dict[str, list[str]]) -> str:
-    """The frozen `pins`, each bound to the hashes that were demanded of it."""
-    return "".join(
-        " ".join((line, *(f"--hash={each}" for each in hashes.get(line.partition("==")[0], ())))) + "\n"
-        for line in pins.splitlines()
-    )
+def _all_have_versions(frozen: str) -> bool:
+    return not any(" @ " in line or line.startswith("-e") for line in frozen.splitlines())

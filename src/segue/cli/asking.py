@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ def deploy_by_executor(target: str | None, verb: str, args: dict[str, Any], *, a
         contextlib.closing(begin(target, verb, args)) as conversation,
     ):
         document, code = follow(conversation, progress.show)
+        # it is over: what comes now must not change the exit code, not even while Python ends
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     if document.get("error") and "seconds" not in document:
         # no deploy began, so there is no receipt
         raise error_from_dict(document["error"], code)

@@ -47,7 +47,7 @@ def _ask(verb: str, target: str | None, *, as_json: bool, dry_run: bool, **args:
 @click.option(
     "--allow-contract",
     is_flag=True,
-    help="Run migrations that what serves may not live with; no rollback goes back past them.",
+    help="Run what the code that serves can't live with, once it has stopped; no rollback goes back past it.",
 )
 def deploy(target: str | None, *, path: str | None, rev: str | None, **options: Any) -> None:
     """Build a release, check it, switch to it, watch it; anything wrong is taken back."""

@@ -33,7 +33,7 @@ def init(*, as_json: bool) -> None:
     _refuse_another(project)
     found = look(project)
     file = project / CONFIG_FILE
-    _write(file, config_text(_lines(found)))
+    _write(file, config_text(_lines(found), static=_of_static(found), env=_env(found)))
     if as_json:
         print_json({"ok": True, "file": str(file), "found": _document(found), "error": None})
         return
@@ -74,6 +74,15 @@ def _lines(found: Found) -> Iterator[Line]:
         yield Line("check", found.check.path, f"has to answer with 200; {_where(found.check.where)}")
     if found.command is not None:
         yield from _of_command(found)
+    if found.migrations:
+        comment = f"a deploy migrates the database, by {found.migrations}; so it does not"
+        yield Line("migrate", False, comment, active=False)
+
+
+def _env(found: Found) -> Iterator[Line]:
+    """What the example names, as keys of `[env]`."""
+    for key, kind in found.env.items():
+        yield Line(key, kind, _where(found.env_example), active=False)
 
 
 def _of_command(found: Found) -> Iterator[Line]:
@@ -90,6 +99,13 @@ def _of_command(found: Found) -> Iterator[Line]:
         yield Line("worker_class", command.worker_class, where)
     if command.config:
         yield Line("gunicorn_config", command.config, where)
+
+
+def _of_static(found: Found) -> Iterator[Line]:
+    static = found.static_files
+    if static is not None:
+        yield Line("url", static.url, "where users find them")
+        yield Line("folder", static.folder, f"where they lie in a release; by {static.where}")
 
 
 def _kind(found: Found) -> str:
@@ -114,8 +130,10 @@ def _told(found: Found) -> Iterator[tuple[str, str]]:
     yield "dependencies", found.dependencies
     if found.migrations:
         yield "migrations", f"{found.migrations}; a deploy runs what the old code can live with"
-    if found.static:
-        yield "static files", ", ".join(found.static)
+    if found.static_files:
+        yield "static files", f"{found.static_files.folder}, at {found.static_files.url}"
+    elif found.static:
+        yield "static files", f"{', '.join(found.static)}; [static] in segue.toml has one of them served"
     if found.env_example:
         demanded = (
             "a deploy demands its keys" if found.env_example == EXAMPLE else "name its keys under [env]"

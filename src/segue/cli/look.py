@@ -8,21 +8,36 @@ import click
 
 from segue.cli.project import home_here
 from segue.cli.server import ask_server, is_server
-from segue.cli.show import lost_requests, show_receipt, show_table
+from segue.cli.show import show_receipt, show_table
 from segue.cli.verb import Verb, print_json
+from segue.core.errors import UsageError
 from segue.deploy import look
 from segue.disk.home import Home
 from segue.disk.processes import ProcessId
+from segue.disk.space import size
+from segue.proof.told import lost_requests, receipt_id, was_measured
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
 @click.command(cls=Verb)
 @click.argument("target", required=False)
+@click.option("--live", is_flag=True, help="Go on: requests, errors and p95 second by second; q ends it.")
 @_json
-def status(target: str | None, *, as_json: bool) -> None:
+def status(target: str | None, *, live: bool, as_json: bool) -> None:
     """What runs."""
-    document = ask_server(target, "status") if is_server(target) else _status(home_here())
+    _demand_one(live=live, json=as_json)
+    server = is_server(target)
+
+    def ask() -> dict[str, Any]:
+        return ask_server(target, "status") if server else _status(home_here())
+
+    if live:
+        from segue.cli.live import follow  # noqa: PLC0415 - slow to import
+
+        follow(ask)
+        return
+    document = ask()
     if as_json:
         print_json(document)
         return
@@ -80,7 +95,8 @@ def _keeper(home: Home) -> dict[str, Any] | None:
 @_json
 def releases(target: str | None, *, as_json: bool) -> None:
     """What is on disk."""
-    rows = ask_server(target, "releases")["releases"] if is_server(target) else look.releases(home_here())
+    told = ask_server(target, "releases") if is_server(target) else look.on_disk(home_here())
+    rows = told["releases"]
     if as_json:
         print_json(rows)
     elif rows:
@@ -89,6 +105,7 @@ def releases(target: str | None, *, as_json: bool) -> None:
             ("RELEASE", "STATE", "", "CREATED", "BY", ""),
             [(*(str(row[key] or "") for key in keys), _changes(row)) for row in rows],
         )
+        click.echo(f"\nbesides, {size(told['cache']['bytes'])} of cache in {told['cache']['folder']}")
     else:
         click.echo("no releases yet: `segue up` makes the first")
 
@@ -99,17 +116,21 @@ def _changes(row: dict[str, Any]) -> str:
 
 @click.command(cls=Verb)
 @click.argument("target", required=False)
+@click.option("--html", is_flag=True, help="As pages: one over all deploys, and one for each; prints where.")
+@click.option("--open", "opened", is_flag=True, help="Open them in the browser.")
 @_json
-def history(target: str | None, *, as_json: bool) -> None:
+def history(target: str | None, *, html: bool, opened: bool, as_json: bool) -> None:
     """Who deployed what when, and how it went."""
-    if is_server(target):
-        told = ask_server(target, "history")
-        receipts, damaged = told["receipts"], told["damaged"]
-    else:
-        receipts, damaged = look.history(home_here())
-    for note in damaged:
+    _demand_one(html=html or opened, json=as_json)
+    told = _history(target, timelines=html or opened)
+    receipts = told["receipts"]
+    for note in told["damaged"]:
         click.echo(f"note: {note}", err=True)
-    if as_json:
+    if html or opened:
+        from segue.cli.browser import show_path, write_history  # noqa: PLC0415 - slow to import
+
+        show_path(write_history(target, told), opened=opened)
+    elif as_json:
         print_json(receipts)
     elif receipts:
         show_table(
@@ -119,28 +140,54 @@ def history(target: str | None, *, as_json: bool) -> None:
         click.echo("nothing was deployed yet")
 
 
+def _history(target: str | None, *, timelines: bool) -> dict[str, Any]:
+    if is_server(target):
+        return ask_server(target, "history", timeline=timelines)
+    return look.history_document(home_here(), timelines=timelines)
+
+
+def _demand_one(**wanted: bool) -> None:
+    if sum(wanted.values()) > 1:
+        raise UsageError(
+            "usage",
+            "One of these at a time.",
+            evidence=f"asked for: {', '.join(f'--{name}' for name in wanted)}",
+            hint="--json is one document for machines",
+        )
+
+
 def _history_row(receipt: dict[str, Any]) -> tuple[str, ...]:
-    measured = receipt.get("traffic") or lost_requests(receipt)
-    lost = f"{lost_requests(receipt)} lost" if measured else "not measured"
+    lost = f"{lost_requests(receipt)} lost" if was_measured(receipt) else "not measured"
     result = (
         f"live, {lost}"
         if receipt["ok"]
         else f"{receipt['error']['kind']}: {receipt['error']['message']} {lost}"
     )
-    return receipt["started_at"][:19], receipt["verb"], receipt["generation"], receipt["by"], result
+    return receipt["started_at"][:19], receipt["verb"], receipt_id(receipt), receipt["by"], result
 
 
 @click.command(cls=Verb)
 @click.argument("deploy", required=False, metavar="[ID]")
 @click.option("--target", metavar="TARGET", help="Where it was deployed to, instead of `local`.")
+@click.option("--html", metavar="FILE", help="Write it as a page, one HTML file; - is stdout.")
+@click.option("--open", "opened", is_flag=True, help="Open it as a page in the browser.")
 @_json
-def receipt(deploy: str | None, target: str | None, *, as_json: bool) -> None:
+def receipt(deploy: str | None, target: str | None, *, html: str | None, opened: bool, as_json: bool) -> None:
     """Show the receipt of the last deploy, or of the generation or release ID."""
-    if is_server(target):
-        document = ask_server(target, "receipt", to=deploy)
-    else:
-        document = look.receipt(home_here(), deploy)
-    if as_json:
+    as_page = opened or html is not None
+    _demand_one(html=as_page, json=as_json)
+    document = _receipt(target, deploy, timeline=as_page)
+    if as_page:
+        from segue.cli.browser import present  # noqa: PLC0415 - slow to import
+
+        present(target, document, html, opened=opened)
+    elif as_json:
         print_json(document)
     else:
         show_receipt(document)
+
+
+def _receipt(target: str | None, deploy: str | None, *, timeline: bool) -> dict[str, Any]:
+    if is_server(target):
+        return ask_server(target, "receipt", to=deploy, timeline=timeline)
+    return look.receipt_document(home_here(), deploy, timeline=timeline)

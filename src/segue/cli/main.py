@@ -25,6 +25,7 @@ VERBS = {
     "run": "run",
     "setup": "setup",
     "recover": "deploy",
+    "reload": "reload",
     "probe": "probe",
     "demo": "demo",
 }

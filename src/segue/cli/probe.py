@@ -118,7 +118,8 @@ def _lines(report: Report, spec: ProbeSpec, command: Command | None) -> Iterator
     if report.failures:
         yield "failures", _counts(report.failures)
     for sample in report.samples[:_SHOWN_SAMPLES]:
-        yield "", f"at {sample.at_s:.2f} s: {sample.shot}: {sample.kind}, {sample.detail}"
+        idle = "" if sample.idle_s is None else f", on a connection that had idled {sample.idle_s:.2f} s"
+        yield "", f"at {sample.at_s:.2f} s: {sample.shot}: {sample.kind}, {sample.detail}{idle}"
     yield "sent", f"{spec.rate:g} a second for {format_duration(report.duration_s)} to {report.url}"
     yield "", f"{report.reused} over a connection that was kept alive"
     yield "statuses", _counts(report.statuses)

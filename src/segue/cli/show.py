@@ -10,6 +10,7 @@ from segue.cli.project import LOCAL
 from segue.cli.verb import show_error
 from segue.core.durations import format_duration
 from segue.core.errors import error_from_dict
+from segue.proof.told import receipt_id, side_of_watch, verdict_of
 
 Row = tuple[str, ...]
 
@@ -17,36 +18,12 @@ Row = tuple[str, ...]
 def show_receipt(receipt: dict[str, Any]) -> None:
     """Print `receipt`: the verdict first, then what it rests on, and on failure the reason."""
     click.echo("")
-    click.echo(click.style(_verdict(receipt), bold=True, fg="green" if receipt["ok"] else "red"))
+    click.echo(click.style(verdict_of(receipt), bold=True, fg="green" if receipt["ok"] else "red"))
     for name, text in _facts(receipt):
         click.echo(f"  {name:<12} {text}")
     if receipt.get("error"):
         click.echo("")
         show_error(error_from_dict(receipt["error"], receipt.get("exit_code", 1)))
-
-
-def _verdict(receipt: dict[str, Any]) -> str:
-    lost = lost_requests(receipt)
-    requests = (
-        f"{lost} request{'s' * (lost != 1)} lost"
-        if receipt.get("traffic") or lost
-        else "no request was measured"
-    )
-    if receipt["ok"]:
-        return f"{receipt['release']} is live; {requests}"
-    serves = f"{receipt['previous']} serves" if receipt.get("previous") else "nothing serves"
-    taken_back = _served(receipt) or receipt["error"]["kind"] == "interrupted"
-    fate = "was taken back" if taken_back else "was refused"
-    return f"{receipt['release']} {fate}; {serves}; {requests}"
-
-
-def _served(receipt: dict[str, Any]) -> bool:
-    return any(step["name"] == "switch" and step["status"] == "done" for step in receipt["steps"])
-
-
-def lost_requests(receipt: dict[str, Any]) -> int:
-    """The requests that the deploy lost, as far as anybody saw."""
-    return int(receipt["lost"]["by_probe"] + receipt["lost"]["held_by_crashed"])
 
 
 def _facts(receipt: dict[str, Any]) -> list[Row]:
@@ -60,7 +37,7 @@ def _facts(receipt: dict[str, Any]) -> list[Row]:
             )
     if receipt.get("watch"):
         old, new = receipt["watch"]["old"], receipt["watch"]["new"]
-        rows.append(("watch", f"new {_side(new)}; old {_side(old)}"))
+        rows.append(("watch", f"new {side_of_watch(new)}; old {side_of_watch(old)}"))
     if receipt["lost"]["held_by_crashed"]:
         rows.append(("crashed", f"{receipt['lost']['held_by_crashed']} held by workers that died"))
     if receipt.get("drained"):
@@ -69,7 +46,8 @@ def _facts(receipt: dict[str, Any]) -> list[Row]:
         rows.append(("cut", f"{receipt['cut']} requests outlasted the drain"))
     rows += [("note", note) for note in receipt["notes"]]
     where = "" if receipt.get("target") in (None, LOCAL) else f" --target {receipt['target']}"
-    rows.append(("receipt", f"segue receipt {receipt['generation']}{where}"))
+    # those of services that segue did not set up are files beside one another
+    rows.append(("receipt", receipt.get("file") or f"segue receipt {receipt_id(receipt)}{where}"))
     return rows
 
 
@@ -82,12 +60,6 @@ def _probe(traffic: dict[str, Any]) -> str:
     )
     spoilt = " (the probe itself was late: latencies are spoilt)" if traffic.get("spoilt") else ""
     return f"{traffic['failed']} of {traffic['sent']} requests failed{waits}{spoilt}"
-
-
-def _side(counts: dict[str, Any]) -> str:
-    p95 = counts["latency_ms"].get("p95")
-    latency = "" if p95 is None else f", p95 under {p95:.0f} ms"
-    return f"{counts['errors']} errors in {counts['requests']} requests{latency}"
 
 
 def show_table(head: Row, rows: list[Row]) -> None:

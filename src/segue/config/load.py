@@ -48,7 +48,7 @@ def load_config(project: Path, overrides: Mapping[str, Any], target: str | None 
     flags = {key: value for key, value in overrides.items() if value is not None}
     _refuse_problems(source, document, flags)
     target = LOCAL if target is None else target
-    beside = {key: document[key] for key in ("processes", "env", "hooks") if key in document}
+    beside = {key: document[key] for key in ("processes", "env", "hooks", "static") if key in document}
     return _merged(target, document["app"] | beside | _overlay(document, target) | flags)
 
 

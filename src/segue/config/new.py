@@ -13,6 +13,15 @@ _HEAD = """\
 
 [app]
 """
+_STATIC_HEAD = """
+# Static files: kept for pages that were loaded before a deploy; on a server, nginx serves them.
+[static]
+"""
+_ENV_HEAD = """
+# What its environment has to have, or a deploy is refused: url, secret, int, bool or text; a "url?" may be
+# missing.
+# [env]
+"""
 _TARGET_HEAD = """
 # A server with systemd and nginx. `sudo segue setup production` on it prepares it, once;
 # then `segue deploy production` deploys to it.
@@ -32,7 +41,7 @@ class Line:
     """
 
     key: str
-    value: str | int
+    value: str | int | bool
     comment: str = ""
     active: bool = True
 
@@ -52,12 +61,18 @@ _OF_TARGET = (
 )
 
 
-def config_text(lines: Iterable[Line]) -> str:
-    """The whole file: `lines` in ``[app]``, then the usual keys that are not among them, then a target."""
+def config_text(lines: Iterable[Line], *, static: Iterable[Line] = (), env: Iterable[Line] = ()) -> str:
+    """The whole file: `lines` in ``[app]`` with the usual keys, `static`, `env`, and a target."""
     chosen = list(lines)
     keys = {line.key for line in chosen}
     usual = [Line(one.key, one.value, one.comment, active=False) for one in _USUAL if one.key not in keys]
-    return _HEAD + "".join(map(_text, (*chosen, *usual))) + _TARGET_HEAD + "".join(map(_text, _OF_TARGET))
+    tables = (
+        (_HEAD, (*chosen, *usual)),
+        (_STATIC_HEAD, tuple(static)),
+        (_ENV_HEAD, tuple(env)),
+        (_TARGET_HEAD, _OF_TARGET),
+    )
+    return "".join(head + "".join(map(_text, rows)) for head, rows in tables if rows)
 
 
 def _text(line: Line) -> str:

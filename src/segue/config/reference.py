@@ -76,6 +76,11 @@ environment and as its user, so they can write what the app can. Their environme
 in time has the release taken back; afterwards it is a note. What they print is in the receipt. No hook runs
 for a deploy whose executor was killed.
 """
+_STATIC = """\
+With this table, even an empty one, a deploy makes the app's static files, and keeps those of the releases on
+disk at hand for pages that were loaded before it: [static files](static.md). Without it, they are files like
+any other.
+"""
 _TARGETS = "Every key of `[app]` but `name`, for this target alone, and:\n"
 
 
@@ -113,8 +118,8 @@ def json_schema() -> dict[str, Any]:
 def reference_page() -> str:
     """docs/config.md: every key with its type, its default and its meaning."""
     tables = json_schema()["$defs"]
-    names = ("App", "Target", "Process", "Hooks")
-    app, target, process, hooks = (tables[name]["properties"] for name in names)
+    names = ("App", "Target", "Process", "Hooks", "Static")
+    app, target, process, hooks, static = (tables[name]["properties"] for name in names)
     own = {key: value for key, value in target.items() if key not in app}
     return "\n".join(
         [
@@ -122,7 +127,8 @@ def reference_page() -> str:
             *("\n## [targets.NAME]\n", _TARGETS, *_rows(own)),
             *("\n## [processes]\n", _PROCESSES, *_rows(process)),
             *("\n## [env]\n", _ENV),
-            *("\n## [hooks]\n", _HOOKS, *_rows(hooks), ""),
+            *("\n## [hooks]\n", _HOOKS, *_rows(hooks)),
+            *("\n## [static]\n", _STATIC, *_rows(static), ""),
         ]
     )
 

@@ -4,6 +4,7 @@ The models take the file's own words: ``AppConfig.model_validate({"name": "shop"
 ``model_dump(mode="json")`` gives the same words back. As attributes, durations are floats, in seconds.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
@@ -12,17 +13,19 @@ from pydantic_core import PydanticCustomError
 from segue.config.written import (
     Bind,
     Command,
+    CommandOrFalse,
     Domain,
     EnvKey,
     EnvKind,
     FilePath,
+    FolderUrl,
     FullPath,
     HostHeader,
     InnerPath,
-    Migrate,
     Module,
     Name,
     PackageExtra,
+    PlainFolder,
     ProcessName,
     Seconds,
     Server,
@@ -106,7 +109,8 @@ class Settings(_Table):
 
     python: FilePath | None = None
     """An existing interpreter that runs the app; nothing is installed then. Without it: a virtual environment
-    with the packages that the project [declares](dependencies.md), else the project's own interpreter."""
+    with the packages that the project [declares](dependencies.md), else the project's own interpreter, which
+    a server has not. There it has to lie where the app's sandbox lets it be read: in no home or `/tmp`."""
 
     extras: Annotated[tuple[PackageExtra, ...], Strict(strict=False)] = ()
     """Optional dependencies of pyproject.toml, by name, that the app needs too."""
@@ -164,7 +168,7 @@ class Settings(_Table):
     """On a server: commands that have to end with 0 after the switch; else it is taken back. They run in the
     new release, as the app's user in its sandbox, and SEGUE_URL tells them where users come in."""
 
-    migrate: Migrate | None = None
+    migrate: CommandOrFalse | None = None
     """How a deploy migrates the database: a command, which is run as it is, or `false` for not at all.
     Without it: Alembic, Flask-Migrate or Django, where the project has `alembic.ini`,
     `migrations/alembic.ini` or `manage.py`; what the code that serves can't live with is refused."""
@@ -243,6 +247,28 @@ class Hooks(_Table):
     """How long each command may take."""
 
 
+class Static(_Table):
+    """The `[static]` table: the app's static files, and what makes them."""
+
+    url: FolderUrl = "/static/"
+    """Where users find them. On a server nginx answers there, once `sudo segue setup` has seen to that."""
+
+    folder: PlainFolder = Path("static")
+    """Where they lie in a release once they are made; with Django, its STATIC_ROOT."""
+
+    build: Commands = ()
+    """Commands that make them, such as `["npm ci", "npm run build"]`. They run in the new release, as who
+    builds it, without the app's environment on a server."""
+
+    collect: CommandOrFalse | None = None
+    """A command that makes them and needs the app: it runs after `build`, with the app's environment and as
+    its user, and on a server can write to `folder` alone. `false` for none. Without it: Django's
+    `collectstatic`, where there is a manage.py and `django.contrib.staticfiles` is installed."""
+
+    timeout: SomeSeconds = 600.0
+    """How long each command may take."""
+
+
 class AppConfig(App):
     """How one app is deployed: `[app]`, with the keys of a target and the flags laid over it."""
 
@@ -254,6 +280,9 @@ class AppConfig(App):
 
     hooks: Hooks = Hooks()
     """The `[hooks]` table."""
+
+    static: Static | None = None
+    """The `[static]` table."""
 
 
 class Target(Settings):
@@ -307,6 +336,9 @@ class ConfigFile(_Table):
 
     hooks: Hooks = Hooks()
     """Commands at named places of a deploy."""
+
+    static: Static | None = None
+    """The app's static files: kept for the pages of earlier releases, and on a server served by nginx."""
 
     targets: dict[Name, Target] = Field(default_factory=dict)
     """Where it is deployed, by name. `local` is always there."""

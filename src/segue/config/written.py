@@ -88,6 +88,12 @@ def _full_path(text: str) -> Path:
     return Path(path)
 
 
+def _folder_url(text: str) -> str:
+    if set(text.strip("/").split("/")) & {".", ".."}:
+        raise ValueError('should have no "." and no ".." in it')
+    return text
+
+
 def _inner_path(text: str) -> Path:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or not path.parts:
@@ -168,7 +174,7 @@ class CommandWritten:
 
 
 @dataclass(frozen=True)
-class MigrateWritten(CommandWritten):
+class CommandOrFalseWritten(CommandWritten):
     """Marks a command, as `CommandWritten` does, or `false` for none."""
 
     def parse(self, value: object) -> Any:
@@ -204,7 +210,7 @@ def _word_schema(example: str) -> JsonSchemaValue:
 
 Server = Annotated[str | tuple[str, ...], ServerWritten()]
 Command = Annotated[tuple[str, ...], CommandWritten()]
-Migrate = Annotated[Literal[False] | tuple[str, ...], MigrateWritten()]
+CommandOrFalse = Annotated[Literal[False] | tuple[str, ...], CommandOrFalseWritten()]
 _IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
 _PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]+"
 _DURATION = r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h)"
@@ -239,6 +245,15 @@ Bind = Annotated[
 ]
 FilePath = Annotated[Path, Written(_PRINTABLE, "a path", ".venv/bin/python", Path)]
 InnerPath = Annotated[Path, Written(_PRINTABLE, "a path inside the project", "conf/web.py", _inner_path)]
+PlainFolder = Annotated[
+    Path,
+    Written(
+        r"[A-Za-z0-9._@+/-]+",
+        "a folder inside the project, without blanks",
+        "static",
+        _inner_path,
+    ),
+]
 Word = Annotated[str, Written(_PRINTABLE, "one word of a command line", "--proxy-headers")]
 PackageExtra = Annotated[
     str,
@@ -246,6 +261,16 @@ PackageExtra = Annotated[
 ]
 UrlPath = Annotated[
     str, Written(r"/[!-~]*", 'a path that begins with "/", without spaces or accents', "/healthz")
+]
+# what needs no quotes in nginx's config; without its last slash it would open what is beside the folder
+FolderUrl = Annotated[
+    str,
+    Written(
+        r"/(?:[A-Za-z0-9._-]+/)+",
+        'a path of plain letters that begins and ends with "/"',
+        "/static/",
+        _folder_url,
+    ),
 ]
 HostHeader = Annotated[
     str,

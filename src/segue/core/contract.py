@@ -20,7 +20,17 @@ _FORMS = {
     "text": (r"(?s:.*)", ""),
 }
 KINDS = tuple(_FORMS)
+_SECRET = re.compile(r"SECRET|PASSWORD|TOKEN|_KEY$")
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def kind_of(key: str, value: str) -> str:
+    """The kind that `key` of an example is most likely meant to be, by its name and its `value` there."""
+    if _SECRET.search(key.upper()):
+        return "secret"
+    return next(
+        kind for kind in ("url", "int", "bool", "text") if re.fullmatch(_FORMS[kind][0], value, re.ASCII)
+    )
 
 
 def digest(value: str) -> str:

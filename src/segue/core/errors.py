@@ -48,7 +48,7 @@ class UsageError(SegueError):
 
 
 class Refused(SegueError):
-    """It can't be done as things stand; nothing was touched."""
+    """As things stand it can't be done (locked, no keeper, port in use, …); nothing was touched."""
 
     exit_code = 3
 
@@ -84,7 +84,7 @@ class Bug(SegueError):
 
 
 ERRORS_BY_EXIT_CODE: dict[int, type[SegueError]] = {
-    error.exit_code: error for error in (UsageError, Refused, Failed, Unreachable, Stranded, Interrupted, Bug)
+    error.exit_code: error for error in (Failed, UsageError, Refused, Unreachable, Stranded, Bug, Interrupted)
 }
 
 

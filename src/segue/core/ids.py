@@ -2,6 +2,7 @@
 
 A release is named by UTC time and short revision, ``20261121T013455-8c1f2e9``. A generation is one
 start of it: ``20261121T013455-8c1f2e9.1``. Names sort by time, and are safe in paths and unit names.
+A receipt goes by its generation, ``….1``, or is an earlier one of it, ``….1~1``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 NO_REVISION = "tree"
 
 _RELEASE = re.compile(r"\d{8}T\d{6}-[0-9a-z]{1,40}", re.ASCII)
+_RECEIPT = re.compile(r"(.+?)(?:~[1-9]\d{0,8})?", re.ASCII)
 _GENERATION = re.compile(r"(\d{8}T\d{6}-[0-9a-z]{1,40})\.([1-9]\d{0,8})", re.ASCII)
 
 
@@ -45,6 +47,25 @@ def release_of(generation: str) -> str:
         ValueError: `generation` is no generation's id.
     """
     return _parts(generation)[1]
+
+
+def earlier_id(generation: str, number: int) -> str:
+    """The id of the `number`th receipt of `generation` (from 1) that was followed by another one.
+
+    The last one has the id of its generation. One that was kept warm is brought in again as it is.
+    """
+    return f"{generation}~{number}"
+
+
+def is_receipt_id(text: str) -> bool:
+    """Whether `text` has the form of a receipt's id."""
+    return is_generation_id(generation_of(text))
+
+
+def generation_of(receipt: str) -> str:
+    """The id of the generation that the receipt with the id `receipt` is of."""
+    match = _RECEIPT.fullmatch(receipt)
+    return match[1] if match else ""
 
 
 def generation_number(generation: str) -> int:

@@ -14,6 +14,7 @@ class Phase(StrEnum):
 
     REST = "rest"
     BUILD = "build"
+    STATIC = "static"
     IMPORT = "import"
     MIGRATE = "migrate"
     BOOT = "boot"
@@ -25,6 +26,7 @@ class Phase(StrEnum):
 
 BEFORE_COMMIT = (
     Phase.BUILD,
+    Phase.STATIC,
     Phase.IMPORT,
     Phase.MIGRATE,
     Phase.BOOT,

@@ -16,6 +16,7 @@ from segue.core.errors import Failed, Stranded
 from segue.core.record import Record
 from segue.deploy.run import Site
 from segue.deploy.seams import Background, Key
+from segue.run.generation import Generation, damaged
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,19 @@ class Shift:
     first: tuple[Key, ...] = ()
     start: tuple[tuple[Key, Process], ...] = ()
     last: tuple[Key, ...] = ()
+
+
+def processes_of(generation: Generation) -> dict[str, Process]:
+    """What `generation` runs beside the processes that serve, by name.
+
+    Raises:
+        Stranded: nobody knows.
+    """
+    found = generation.start().get("processes", {})
+    try:
+        return {name: Process.model_validate(words) for name, words in found.items()}
+    except ValueError as error:
+        raise damaged(generation.folder / "start.json", str(error)) from error
 
 
 def plan_shift(
@@ -63,14 +77,14 @@ def to_do(site: Site, record: Record) -> Shift:
     if site.background is None:
         return Shift()
     running = site.background.running()
-    wanted = {} if record.live is None else site.generation(record.live).processes()
+    wanted = {} if record.live is None else processes_of(site.generation(record.live))
     return plan_shift(record.live, wanted, running, {key for key in running if _runs_alone(site, key)})
 
 
 def _runs_alone(site: Site, key: Key) -> bool:
     generation, name = key
     with contextlib.suppress(Stranded):
-        process = site.generation(generation).processes().get(name)
+        process = processes_of(site.generation(generation)).get(name)
         return process is not None and process.single
     return False
 

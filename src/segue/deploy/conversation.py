@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from segue.deploy.protocol import decode
 from segue.disk.events import Event
+from segue.proof.receipt import STEP
 
 PLAN_KEYS = ("verb", "app", "target", "strategy", "release", "generation", "previous")
 
@@ -79,7 +80,7 @@ class Conversation:
         if event.get("event") == "begin":
             self._plan = event
         if event.get("event") == "step" and event["status"] != "running":
-            self._steps.append({key: event[key] for key in ("name", "status", "seconds", "detail")})
+            self._steps.append({key: event.get(key) for key in STEP})
         # what can still take the commit back
         last = "processes" if "processes" in self._plan.get("steps", ()) else "commit"
         if event.get("name") == last and event.get("status") == "done":

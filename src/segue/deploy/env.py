@@ -20,11 +20,21 @@ class Met:
 
     Attributes:
         keys: the keys that it names.
-        notes: what people should know of the environment, names only.
+        live: the generation that it is compared with.
+        new: what is other in the environment since that started, names only; empty where nothing is.
+        misread: what its file may be mistaken for, names only; empty where it is plain.
     """
 
     keys: tuple[str, ...]
-    notes: tuple[str, ...]
+    live: str | None = None
+    new: str = ""
+    misread: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the environment."""
+        new = (f"in the environment since {self.live} started: {self.new}",) if self.new else ()
+        return (*new, *((self.misread,) if self.misread else ()))
 
     def describe(self) -> str:
         """All of it, for plans; empty where there is nothing to say."""
@@ -42,15 +52,19 @@ def check_environment(site: Site, contract: Contract, live: str | None) -> Met:
     broken = contract.broken_by(environment.values)
     if broken:
         raise _refused(environment, broken)
-    return Met(contract.keys, (*_new(site, environment, contract, live), *_misread(environment, contract)))
+    new = _new(site, environment, contract, live)
+    return Met(contract.keys, live, new, _misread(environment, contract))
 
 
-def leave_fingerprint(run: Run) -> None:
-    """Remember what the candidate was started with, for the next deploy to compare; once it was started.
+def take_fingerprint(run: Run) -> Fingerprint:
+    """What the candidate is about to start with, for the next deploy to compare.
 
-    What lies in its folder before is handed to the app's user.
+    To be left in its folder once it was started: what lies there before is handed to the app's user.
+
+    Raises:
+        Refused: the environment can't be read.
     """
-    Fingerprint.of(run.site.environment().values).leave(run.candidate.folder)
+    return Fingerprint.of(run.site.environment().values)
 
 
 def _refused(environment: Environment, broken: dict[Demand, str]) -> Refused:
@@ -76,12 +90,11 @@ def _because(environment: Environment, demand: Demand) -> str:
     return "" if demand.configured else ", and .env.example names it"
 
 
-def _new(site: Site, environment: Environment, contract: Contract, live: str | None) -> tuple[str, ...]:
+def _new(site: Site, environment: Environment, contract: Contract, live: str | None) -> str:
     before = None if live is None else Fingerprint.read(site.generation(live).folder)
     if before is None:
-        return ()
-    told = _told(Fingerprint.of(environment.values, before.salt).since(before), contract)
-    return (f"in the environment since {live} started: {told}",) if told else ()
+        return ""
+    return _told(Fingerprint.of(environment.values, before.salt).since(before), contract)
 
 
 def _told(difference: Difference, contract: Contract) -> str:
@@ -89,11 +102,11 @@ def _told(difference: Difference, contract: Contract) -> str:
     return "; ".join(f"{_listed(keys, contract)} {what}" for what, keys in parts.items() if keys)
 
 
-def _misread(environment: Environment, contract: Contract) -> tuple[str, ...]:
+def _misread(environment: Environment, contract: Contract) -> str:
     if not environment.misread:
-        return ()
+        return ""
     listed = _listed(environment.misread, contract)
-    return (f"systemd and python-dotenv read {environment.file} differently: {listed}",)
+    return f"systemd and python-dotenv read {environment.file} differently: {listed}"
 
 
 def _listed(keys: Iterable[str], contract: Contract) -> str:

@@ -18,20 +18,23 @@ from segue.deploy.steps import PHASES, STEPS
 from segue.disk.atomic import write_json
 from segue.proof.receipt import Receipt
 
+# what users may notice: the probe has to be at it before; until then, it starts beside the build
+_FELT = frozenset({"after_build", "static", "migrate", "boot", "before_switch", "switch"})
+
 
 async def execute(run: Run) -> Receipt:
     """Carry out `run`'s plan; its receipt, which is on disk as well.
 
     Raises nothing that a deploy can meet: a failure is taken back, and stands in the receipt.
     """
-    began, started_at = run.site.clock.monotonic(), run.site.timestamp()
+    run.began, started_at = run.site.clock.monotonic(), run.site.timestamp()
     error = await _carry_out(run)
     run.can_be_cancelled = False
     stranded = await _come_to_rest(run)
     if failed := stranded or error:
         await tell_of_failure(run, failed)
     traffic = await _measured(run)
-    receipt = _receipt(run, failed, traffic, started_at, run.site.clock.monotonic() - began)
+    receipt = _receipt(run, failed, traffic, started_at, run.site.clock.monotonic() - run.began)
     _settle(run, receipt)
     run.say(
         "end", ok=receipt.ok, exit_code=receipt.exit_code, error=receipt.error and receipt.error.as_dict()
@@ -41,11 +44,16 @@ async def execute(run: Run) -> Receipt:
 
 async def _carry_out(run: Run) -> SegueError | None:
     try:
+        # whoever asks how this one went must not be told of an earlier one of the same generation
+        run.site.home.set_receipt_aside(run.plan.generation)
         run.write(run.record.begin(run.plan.generation))
         run.say("begin", by=run.by, **run.plan.as_dict() | {"steps": [step.name for step in run.plan.steps]})
         await _measure(run)
         for step in run.plan.steps:
-            await _take(run, step)
+            if run.measurement and step.name in _FELT:
+                await run.measurement.answered()
+            if run.needs(step):
+                await _take(run, step)
     except asyncio.CancelledError:
         error: SegueError = _interrupted(run)
     except SegueError as failure:
@@ -62,8 +70,10 @@ async def _carry_out(run: Run) -> SegueError | None:
 async def _measure(run: Run) -> None:
     """Knock at the users' door from the first step to the last, wherever somebody answers."""
     if run.plan.previous is not None:
-        file = run.site.home.probe(run.plan.generation)
-        run.measurement = await Measurement.begin(run.config, run.site.address, file)
+        home, name = run.site.home, run.plan.generation
+        files = home.probe(name), home.timeline(name)
+        files[0].unlink(missing_ok=True)  # an executor that died may have left one, which is no answer
+        run.measurement = await Measurement.begin(run.config, run.site.address, *files, run.began)
 
 
 async def _measured(run: Run) -> dict[str, Any] | None:
@@ -82,8 +92,8 @@ def _interrupted(run: Run) -> Interrupted:
 
 
 def _forgive(run: Run, error: SegueError) -> SegueError | None:
-    """While it is committed nothing is taken back: what fails then is a note."""
-    if not run.committed:
+    """While it is committed nothing is taken back: what fails then is a note, unless somebody has to look."""
+    if not run.committed or isinstance(error, Stranded):
         return error
     run.note(f"after the commit: {error.message}")
     return None
@@ -100,7 +110,8 @@ async def _take(run: Run, step: Step) -> None:
         status = "done"
     finally:
         seconds = round(run.site.clock.monotonic() - began, 3)
-        done = {"name": step.name, "status": status, "seconds": seconds, "detail": detail}
+        at_s = round(began - run.began, 3)
+        done = {"name": step.name, "status": status, "seconds": seconds, "at_s": at_s, "detail": detail}
         run.steps.append(done)
         run.say("step", **done)
 
@@ -114,6 +125,8 @@ async def _come_to_rest(run: Run) -> SegueError | None:
             run.note(text)
     except (SegueError, OSError) as failure:
         stranded = _not_at_rest(run, failure)
+    if run.committed and run.later and all(step["name"] != "contract" for step in run.steps):
+        run.note(f"not run: {run.later}; the next deploy finds it pending, or asks for your word again")
     if run.migrated and not run.committed:
         run.note(f"the database is not taken back, and keeps {run.migrated}")
     try:
@@ -170,10 +183,14 @@ def _receipt(
     run: Run, error: SegueError | None, traffic: dict[str, Any] | None, started_at: str, seconds: float
 ) -> Receipt:
     held_by_crashed = _held_by_crashed(run)
-    skipped = [step.name for step in run.plan.steps][len(run.steps) :]
+    taken = [step["name"] for step in run.steps]
+    skipped = [step.name for step in run.plan.steps if step.name not in taken and run.needs(step)]
     steps = [
         *run.steps,
-        *({"name": name, "status": "skipped", "seconds": 0.0, "detail": ""} for name in skipped),
+        *(
+            {"name": name, "status": "skipped", "seconds": 0.0, "at_s": None, "detail": ""}
+            for name in skipped
+        ),
     ]
     return Receipt(
         plan=run.plan,
@@ -183,6 +200,7 @@ def _receipt(
         steps=tuple(steps),
         notes=tuple(run.notes),
         hooks=tuple(run.outputs),
+        changes=run.changes,
         watched=run.watched,
         traffic=traffic,
         held_by_crashed=held_by_crashed,

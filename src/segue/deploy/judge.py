@@ -9,6 +9,10 @@ from typing import Any
 from segue.core.errors import Failed
 
 EXPAND, UNREADABLE, CONTRACT = "expand", "unreadable", "contract"
+# what a revision may ask for itself: by its author's word, before the switch or once the old code has stopped
+PRE, POST = "pre", "post"
+MOST_NAMED = 5
+AGAIN = "mend the migration, and deploy again"
 UNTOLD = "look at which revision the database is at before you deploy again; what serves was not touched"
 _MERGE = {
     "alembic": "`alembic merge heads` makes one of them",
@@ -17,7 +21,12 @@ _MERGE = {
 }
 _RECIPE = (
     "in three deploys nobody notices: add the new beside the old (expand); deploy code that needs only the "
-    "new; then take the old away with `segue deploy --allow-contract`"
+    'new; then take the old away by a revision with `phase = "post"`, or with `segue deploy '
+    "--allow-contract`: it runs once the old code has stopped"
+)
+_WORDS = (
+    '`phase = "pre"` in the revision runs it now, if what serves can live with it; `phase = "post"`, or '
+    "`segue deploy --allow-contract`, once that has stopped"
 )
 _TROUBLES = {
     "locked": (
@@ -45,6 +54,8 @@ class Pending:
         why: the worst that it does.
         where: the file and line that do it.
         atomic: whether a database that can do so undoes all of it where it fails.
+        phase: what it asks for itself: ``pre``, ``post``, or nothing.
+        needs: the revisions that it comes after.
     """
 
     revision: str
@@ -52,47 +63,86 @@ class Pending:
     why: str
     where: str
     atomic: bool = True
+    phase: str = ""
+    needs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.where}: {self.revision} {self.why} ({self.kind})"
 
-
-@dataclass(frozen=True)
-class Judged:
-    """What may be run.
-
-    Attributes:
-        pending: the revisions, in their order.
-        at: the revision that the database is at; empty before its first.
-        lives: the generation whose code needs the database as it is; None where nothing serves.
-    """
-
-    pending: tuple[Pending, ...]
-    at: str
-    lives: str | None
-
-    @property
-    def revisions(self) -> tuple[str, ...]:
-        """The ids of what is pending."""
-        return tuple(one.revision for one in self.pending)
-
     @property
     def contracts(self) -> bool:
         """Whether older code may not find what it needs after it."""
-        return any(one.kind != EXPAND for one in self.pending)
+        return self.kind == CONTRACT or self.phase == POST or (self.kind == UNREADABLE and self.phase != PRE)
+
+    def waits(self, *, allowed: bool) -> bool:
+        """Whether it runs once the old code has stopped; `allowed` is what else would be refused."""
+        return self.phase == POST or (allowed and self.kind != EXPAND and self.phase != PRE)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Revisions that are run in one go.
+
+    Attributes:
+        tool: what runs them.
+        pending: the revisions, in their order.
+        at: the revision that the database is at; empty before its first.
+    """
+
+    tool: str
+    pending: tuple[Pending, ...]
+    at: str
+
+    def __bool__(self) -> bool:
+        return bool(self.pending)
+
+    def __str__(self) -> str:
+        names = [f"{one.revision} {one.kind}" for one in self.pending]
+        more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
+        return f"{len(names)} migration{'s' * (len(names) > 1)}: {', '.join([*names[:MOST_NAMED], *more])}"
+
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        """Their ids."""
+        return tuple(one.revision for one in self.pending)
+
+    @property
+    def contracting(self) -> frozenset[str]:
+        """The ids of those after which older code may not find what it needs."""
+        return frozenset(one.revision for one in self.pending if one.contracts)
 
     @property
     def atomic(self) -> bool:
         """Whether none of it is committed piece by piece, as indexes are that are built concurrently."""
         return all(one.atomic for one in self.pending)
 
+
+@dataclass(frozen=True)
+class Judged:
+    """What may be run, and when.
+
+    Attributes:
+        now: what runs before the switch.
+        later: what runs once the old code has stopped.
+        lives: the generation whose code needs the database as it is; None where nothing serves.
+    """
+
+    now: Batch
+    later: Batch
+    lives: str | None
+
     def notes(self, release: str) -> Iterator[str]:
         """What people should know of it before `release` runs it."""
-        if self.lives is not None and self.contracts:
-            for one in self.pending:
-                if one.kind != EXPAND:
-                    yield f"--allow-contract: {one} while {self.lives} serves"
-            yield f"from here on no rollback goes back past {release}"
+        if self.lives is None:
+            return
+        for one in self.now.pending:
+            if one.kind != EXPAND:
+                yield f'phase = "pre": {one} while {self.lives} serves'
+        for one in self.later.pending:
+            yield f"once {self.lives} has stopped: {one}"
+        if self.now.contracting or self.later.contracting:
+            since = "from then on" if self.later else "from here on"
+            yield f"{since} no rollback goes back past {release}"
 
 
 def judge(tool: str, found: dict[str, Any], *, lives: str | None, allowed: bool) -> Judged:
@@ -102,7 +152,7 @@ def judge(tool: str, found: dict[str, Any], *, lives: str | None, allowed: bool)
         tool: what makes them.
         found: what `History.read` says.
         lives: the generation that serves.
-        allowed: whether it may be harmed.
+        allowed: whether what it can't live with may be run once it has stopped.
 
     Raises:
         Failed: none may.
@@ -118,17 +168,48 @@ def judge(tool: str, found: dict[str, Any], *, lives: str | None, allowed: bool)
     if len(found["heads"]) > 1:
         message = f"The release's migrations have {len(found['heads'])} heads."
         raise Failed("heads", message, evidence="\n".join(found["heads"]), hint=_MERGE[tool])
-    pending = tuple(
-        Pending(one["revision"], one["class"], one["why"], one["where"], one["atomic"])
-        for one in found["pending"]
+    pending = tuple(map(_pending, found["pending"]))
+    later: tuple[Pending, ...] = ()
+    if lives is not None:
+        later = tuple(one for one in pending if one.waits(allowed=allowed))
+        _demand_harmless(pending, lives, allowed=allowed)
+        _demand_order(pending, later, lives)
+    now = tuple(one for one in pending if one not in later)
+    return Judged(Batch(tool, now, at), Batch(tool, later, at), lives)
+
+
+def _pending(one: dict[str, Any]) -> Pending:
+    phase = one["phase"]
+    if phase not in ("", PRE, POST):
+        raise Failed(
+            "phase",
+            f"Revision {one['revision']} has the phase {phase[:20]!r}, and there is none such.",
+            evidence=one["where"],
+            hint='`phase = "post"` runs once the old code has stopped, `phase = "pre"` before the switch',
+        )
+    return Pending(
+        one["revision"], one["class"], one["why"], one["where"], one["atomic"], phase, tuple(one["needs"])
     )
-    if lives is not None and not allowed:
-        _demand_harmless(pending, lives)
-    return Judged(pending, at, lives)
 
 
-def _demand_harmless(pending: tuple[Pending, ...], lives: str) -> None:
-    worst = {one.kind: one for one in reversed(pending)}
+def _demand_order(pending: tuple[Pending, ...], later: tuple[Pending, ...], lives: str) -> None:
+    """What has to wait makes wait what comes after it; and that the new code may need from its start."""
+    waiting = {one.revision for one in later}
+    for one in pending:
+        if one not in later and (first := waiting.intersection(one.needs)):
+            raise Failed(
+                "order",
+                f"Revision {one.revision} is for before the switch, and comes after {min(first)}, which runs "
+                f"once {lives} has stopped.",
+                evidence="\n".join(map(str, pending)),
+                hint=f'deploy in two: the first without {one.revision}; or write `phase = "post"` in that as '
+                "well, if the new code can do without it until then",
+            )
+
+
+def _demand_harmless(pending: tuple[Pending, ...], lives: str, *, allowed: bool) -> None:
+    refused = [one for one in pending if not (one.kind == EXPAND or one.phase or allowed)]
+    worst = {one.kind: one for one in reversed(refused)}
     found = worst.get(CONTRACT) or worst.get(UNREADABLE)
     if found is None:
         return
@@ -140,7 +221,7 @@ def _demand_harmless(pending: tuple[Pending, ...], lives: str) -> None:
         "unreadable",
         f"Whether {lives} can live with revision {found.revision} can't be read: it {found.why}.",
         evidence=evidence,
-        hint="if it can, `segue deploy --allow-contract` runs it",
+        hint=_WORDS,
     )
 
 
@@ -166,7 +247,7 @@ def _broken_off(done: dict[str, Any], *, atomic: bool) -> Failed:
     evidence = f"{where}{done['message']}\n\n{done['evidence']}"
     if is_undone(done, atomic=atomic):
         message = f"The migration failed, and the database undid it: it is at {now}, as before."
-        return Failed("migration", message, evidence=evidence, hint="mend the migration, and deploy again")
+        return Failed("migration", message, evidence=evidence, hint=AGAIN)
     undoes = atomic and done["transactional"]
     stays = "" if undoes else "; what it did before that stays, for nothing undoes it"
     return Failed(

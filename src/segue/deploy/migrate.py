@@ -10,22 +10,25 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.core.errors import Failed
-from segue.deploy.judge import UNTOLD, Judged, is_undone, judge, raised
+from segue.core.errors import Failed, Stranded
+from segue.deploy.judge import AGAIN, UNTOLD, Batch, is_undone, judge, raised
 from segue.deploy.of_release import run_in_release
 from segue.deploy.task import run_part
 from segue.deploy.verify import HIGHEST_GOOD, ask_at_door
 from segue.disk.forms import Form
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from segue.deploy.run import Run
 
 # by the file that says so, in this order
 TOOLS = {"alembic": "alembic.ini", "flask-migrate": "migrations/alembic.ini", "django": "manage.py"}
 # others call a script of theirs manage.py, too
 _OF_DJANGO = b"DJANGO_SETTINGS_MODULE"
-MOST_NAMED = 5
 LIVE_TRIES = 3
+# seconds: somebody who interrupted it waits for the answer
+ASK_AGAIN_LIMIT = 30.0
 
 _TROUBLE: Form = {
     **dict.fromkeys(("kind", "message", "evidence", "where"), str),
@@ -39,7 +42,14 @@ _FOUND: Form = (
         "heads": [str],
         "current": [str],
         "unknown": [str],
-        "pending": [{**dict.fromkeys(("revision", "class", "why", "where"), str), "atomic": bool}],
+        "transactional": bool,
+        "pending": [
+            {
+                **dict.fromkeys(("revision", "class", "why", "where", "phase"), str),
+                "atomic": bool,
+                "needs": [str],
+            }
+        ],
     },
 )
 _DONE: Form = (_TROUBLE, {"kind": str, "applied": [str]})
@@ -87,51 +97,118 @@ async def _by_tool(run: Run, tool: str) -> str:
     if "message" in found:
         raise raised(found)
     judged = judge(tool, found, lives=run.plan.previous, allowed=run.allow_contract)
-    if not judged.pending:
-        return "nothing to migrate"
     for text in judged.notes(run.plan.release):
         run.note(text)
+    run.later = judged.later or None
+    told = await _bring(run, judged.now) if judged.now else "nothing to migrate"
+    return f"{told}; once {judged.lives} has stopped, {judged.later}" if judged.later else told
+
+
+async def contract(run: Run) -> str:
+    """Run the migrations that had to wait until the old generation had stopped; what the step has to say.
+
+    Raises:
+        Failed: the database has nothing of them, and the new code lives with that.
+        Stranded: they went wrong, and nothing takes them back.
+    """
+    if run.later is None:
+        raise RuntimeError("a contract that is run was judged")
+    try:
+        return await _bring(run, run.later)
+    except _Undone as failure:
+        cause = failure.evidence.partition("\n")[0]
+        words = f"{failure.message} {cause}: the next deploy finds it pending, and {run.plan.release} serves."
+        raise Failed(failure.kind, words) from None
+    except Failed as failure:
+        message = f"{run.plan.release} is live, and its contract went wrong. {failure.message}"
+        raise Stranded(failure.kind, message, evidence=failure.evidence, hint=failure.hint) from None
+
+
+class _Undone(Failed):
+    """A run failed, and the database has nothing of it."""
+
+
+async def _bring(run: Run, batch: Batch) -> str:
+    """Run `batch`, and see that what serves lives with it; what there is to say."""
     healthy = not await _trouble_of_live(run)
-    # before anything is changed: whoever comes after a death has to know of it
-    run.site.releases.update(run.plan.release, migrated_from=judged.at)
-    if judged.contracts:
-        run.site.releases.bar_rollbacks(past=run.plan.release)
-    if not await _run(run, tool, judged):
+    if not await _run(run, batch):
         return "nothing to migrate: another deploy did meanwhile"
-    run.migrated = _told(judged)
+    run.migrated = str(batch)
     await _demand_live_well(run, healthy=healthy)
     return run.migrated
 
 
-async def _run(run: Run, tool: str, judged: Judged) -> list[str]:
-    """Run what was judged; the revisions that were."""
+async def _run(run: Run, batch: Batch) -> list[str]:
+    """Run `batch`; the revisions that were."""
+    take_back = _mark(run, batch)
     try:
-        how = "atomic" if judged.atomic else "piecemeal"
-        done = await _task(run, tool, how, *judged.revisions, form=_DONE)
-    except asyncio.CancelledError:
-        run.note(f"interrupted in a migration: {UNTOLD}")
+        return await _applied(run, batch)
+    except _Undone:
+        take_back()
         raise
-    if "message" in done:
-        if is_undone(done, atomic=judged.atomic):
-            run.site.releases.update(run.plan.release, migrated_from=None)
-            run.site.releases.allow_rollbacks(past=run.plan.release)
-        raise raised(done, atomic=judged.atomic)
-    return list(done["applied"])
+    except asyncio.CancelledError:
+        undone = await _is_without(run, batch)
+        run.note(f"interrupted in a migration: {'the database undid it' if undone else UNTOLD}")
+        if undone:
+            take_back()
+        raise
 
 
-async def _task(run: Run, tool: str, *words: str, form: Form) -> dict[str, Any]:
-    ended = await run_part(run, "migrate", tool, *words, limit=run.config.migrate_timeout, form=form)
+def _mark(run: Run, batch: Batch) -> Callable[[], None]:
+    """Say on disk what `batch` may change, before it does: whoever comes after a death has to know.
+
+    What is returned unsays it.
+    """
+    releases, release = run.site.releases, run.plan.release
+    before = releases.read(release).get("migrated_from")
+    releases.update(release, migrated_from=batch.at if before is None else before)
+    bars = bool(batch.contracting) and not releases.bars_rollbacks(past=release)
+    if bars:
+        releases.bar_rollbacks(past=release)
+
+    def take_back() -> None:
+        releases.update(release, migrated_from=before)
+        if bars:
+            releases.allow_rollbacks(past=release)
+
+    return take_back
+
+
+async def _applied(run: Run, batch: Batch) -> list[str]:
+    try:
+        how = "atomic" if batch.atomic else "piecemeal"
+        done = await _task(run, batch.tool, how, *batch.revisions, form=_DONE)
+    except Failed as failure:
+        if not await _is_without(run, batch):
+            raise
+        message = f"{failure.message.removesuffix('.')}, and the database undid it."
+        raise _Undone(failure.kind, message, evidence=failure.evidence, hint=AGAIN) from None
+    if "message" not in done:
+        return list(done["applied"])
+    error = raised(done, atomic=batch.atomic)
+    if not is_undone(done, atomic=batch.atomic):
+        raise error
+    raise _Undone(error.kind, error.message, evidence=error.evidence, hint=error.hint)
+
+
+async def _is_without(run: Run, batch: Batch) -> bool:
+    """Whether the database has nothing of `batch`, whose run ended without a word: it is asked again."""
+    try:
+        found = await _task(run, batch.tool, form=_FOUND, limit=ASK_AGAIN_LIMIT)
+    except Failed:
+        return False
+    lacking = {one["revision"] for one in found.get("pending", ())}
+    return batch.atomic and bool(found["transactional"]) and lacking.issuperset(batch.revisions)
+
+
+async def _task(run: Run, tool: str, *words: str, form: Form, limit: float | None = None) -> dict[str, Any]:
+    limit = run.config.migrate_timeout if limit is None else limit
+    ended = await run_part(run, "migrate", tool, *words, limit=limit, form=form)
     if ended.found is None:
         what = "Running the migrations" if words else "Reading the migrations"
         message = f"{what} ended {ended.how}."
         raise Failed("migration", message, evidence=ended.printed or "it printed nothing", hint=UNTOLD)
     return ended.found
-
-
-def _told(judged: Judged) -> str:
-    names = [f"{one.revision} {one.kind}" for one in judged.pending]
-    more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
-    return f"{len(names)} migration{'s' * (len(names) > 1)}: {', '.join([*names[:MOST_NAMED], *more])}"
 
 
 async def _trouble_of_live(run: Run) -> str:
@@ -161,5 +238,5 @@ async def _demand_live_well(run: Run, *, healthy: bool) -> None:
         "live_broken",
         "Since the migration the live release is unhealthy, and the migration stays.",
         evidence=f"GET {run.config.check}\n{trouble}\n\n{run.migrated}",
-        hint="the old code can't live with the new database: deploy code that can, or undo it by hand",
+        hint="it can't live with the new database: deploy code that can, or undo the migration by hand",
     )

@@ -12,6 +12,7 @@ from segue.run.generation import EVIDENCE_LINES, tail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from segue.deploy.run import Run
 
@@ -48,7 +49,13 @@ class Ended:
 
 
 async def run_in_release(
-    run: Run, command: tuple[str, ...], *, generation: str, told: Mapping[str, str], limit: float
+    run: Run,
+    command: tuple[str, ...],
+    *,
+    generation: str,
+    told: Mapping[str, str],
+    limit: float,
+    writes: Path | None = None,
 ) -> Ended:
     """Run `command` in the release of `generation`; after `limit` seconds it is ended.
 
@@ -58,8 +65,11 @@ async def run_in_release(
         generation: whose environment it has.
         told: what its environment has besides; no secrets.
         limit: in seconds.
+        writes: a folder of the release's that it may write to; see `Tasks.of_app`.
     """
     with run.site.tasks.folder() as folder:
-        status = await run_task(run, command, folder, generation=generation, limit=limit, told=told)
+        status = await run_task(
+            run, command, folder, generation=generation, limit=limit, told=told, writes=writes
+        )
         how = f"did not end within {format_duration(limit)}" if status is None else f"{_ENDED} {status}"
         return Ended(command, how, tail(folder / "log", EVIDENCE_LINES))

@@ -13,6 +13,8 @@ from segue.core.plan import Plan, Step
 
 HANDOFF = "handoff"
 BLUE_GREEN = "blue-green"
+# the step that is taken only where the database has such migrations before it
+CONTRACT = "contract"
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,12 @@ def plan_deploy(ground: Ground, release: str, *, source: Source, module: str, ve
     build = (
         Step("build", f"copy {source.describe()} to release {release}, with its own dependencies"),
         *_hooks(ground, "after_build"),
+        *_static(ground),
         Step("import", f"import {module} once, apart from everything, with the release's own interpreter"),
     )
     generation = generation_id(release, 1)
     steps = (*_env(ground), *build, *_migrate(ground), *_start(ground, generation))
-    return _plan(ground, verb, generation, steps)
+    return _plan(ground, verb, generation, steps, _contract(ground))
 
 
 def plan_start(ground: Ground, release: str, number: int, *, verb: str) -> Plan:
@@ -60,7 +63,9 @@ def plan_return(ground: Ground, generation: str) -> Plan:
     return _plan(ground, "rollback", generation, (ready,))
 
 
-def _plan(ground: Ground, verb: str, generation: str, until_ready: tuple[Step, ...]) -> Plan:
+def _plan(
+    ground: Ground, verb: str, generation: str, until_ready: tuple[Step, ...], last: tuple[Step, ...] = ()
+) -> Plan:
     return Plan(
         verb=verb,
         app=ground.config.name,
@@ -74,12 +79,28 @@ def _plan(ground: Ground, verb: str, generation: str, until_ready: tuple[Step, .
             *_hooks(ground, "before_switch"),
             *_switch(ground, generation),
             *_hand_over(ground, generation, "after_rollback" if verb == "rollback" else "after_commit"),
+            *last,
+            Step("prune", f"keep {ground.config.keep} good releases on disk"),
         ),
     )
 
 
 def _env(ground: Ground) -> tuple[Step, ...]:
     return (Step("env", ground.env),) if ground.env else ()
+
+
+def _static(ground: Ground) -> tuple[Step, ...]:
+    static = ground.config.static
+    if static is None:
+        return ()
+    commands = [f"`{shlex.join(command)}`" for command in static.build]
+    if static.collect is None:
+        commands.append("Django's collectstatic, where it is a Django project")
+    elif static.collect:
+        commands.append(f"`{shlex.join(static.collect)}`")
+    run = f"run {', then '.join(commands)}; " if commands else ""
+    keep = f"have what is in {static.folder} beside the files of all releases on disk"
+    return (Step("static", run + keep),)
 
 
 def _migrate(ground: Ground) -> tuple[Step, ...]:
@@ -91,6 +112,14 @@ def _migrate(ground: Ground) -> tuple[Step, ...]:
         return (Step("migrate", f"run `{shlex.join(command)}` in the release"),)
     who = f"; none that {ground.live} can't live with" if ground.live else ""
     return (Step("migrate", f"run the migrations that its database lacks, if it has any{who}"),)
+
+
+def _contract(ground: Ground) -> tuple[Step, ...]:
+    if ground.live is None or ground.config.migrate is not None:
+        return ()
+    warm = "" if ground.strategy == HANDOFF else "; nothing is kept warm then"
+    waited = f"run the migrations that had to wait until {ground.live} had stopped"
+    return (Step(CONTRACT, f"{waited}, if there are any{warm}"),)
 
 
 def _start(ground: Ground, generation: str) -> tuple[Step, ...]:
@@ -122,14 +151,13 @@ def _hooks(ground: Ground, place: str) -> tuple[Step, ...]:
 
 def _hand_over(ground: Ground, generation: str, place: str) -> tuple[Step, ...]:
     commit = Step("commit", f"{generation} is the live generation from here on")
-    prune = Step("prune", f"keep {ground.config.keep} good releases on disk")
     after, hooks = (commit, *_processes(ground, generation)), _hooks(ground, place)
     if ground.live is None:
-        return (*after, *hooks, prune)
+        return (*after, *hooks)
     drain = Step("drain", _drain(ground))
     # until then the old release answers as well
     last = (drain, *hooks) if ground.strategy == HANDOFF else (*hooks, drain)
-    return (Step("watch", _watch(ground)), *after, *last, prune)
+    return (Step("watch", _watch(ground)), *after, *last)
 
 
 def _processes(ground: Ground, generation: str) -> tuple[Step, ...]:

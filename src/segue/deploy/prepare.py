@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from segue.build.changes import recent_commits
 from segue.build.detect import detect_module
 from segue.build.example import example_of
 from segue.build.source import Source, resolve_source
@@ -31,7 +32,7 @@ class Wish:
         source: what to deploy; None where the release is on disk.
         module: the app in it.
         contract: what it demands of its environment.
-        allow_contract: whether migrations are run that what serves may not live with.
+        allow_contract: whether migrations that what serves may not live with are run once it has stopped.
     """
 
     verb: str
@@ -57,6 +58,7 @@ def look_up(
     source = resolve_source(project if path is None else Path(path), rev)
     # neither an archive nor a mirror has files that lie there
     code = project if source.archive or source.url else source.folder
+    source = replace(source, log=recent_commits(source))
     return source, config.module or detect_module(code), Contract.of(config.env, example_of(source))
 
 

@@ -20,7 +20,7 @@ HANDOVER = "handover"
 _ARGS = {
     "rev": str, "path": str, "strategy": str, "to": str, "wait": bool, "dry_run": bool,
     "allow_contract": bool, "workers": int,
-    "follow": bool, "lines": int,
+    "follow": bool, "lines": int, "timeline": bool,
     "term": str, "rows": int, "columns": int,
 }  # fmt: skip
 _KINDS = {str: "text", bool: "true or false", int: "number"}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from segue.core.errors import Failed
+from segue.core.errors import Failed, SegueError, Stranded
 from segue.core.ids import release_of
 from segue.core.plan import Plan
 from segue.core.record import Phase, Record
@@ -16,6 +16,8 @@ from segue.disk.atomic import read_if_whole, write_json
 from segue.disk.events import Event, read_events
 from segue.disk.forms import fits
 from segue.proof.receipt import STEP, TRAFFIC, Receipt
+
+_DIED = "the executor died"
 
 
 def write_interrupted_receipt(site: Site, record: Record) -> None:
@@ -43,8 +45,9 @@ def _mark_good(site: Site, release: str) -> None:
 def _receipt(site: Site, record: Record, generation: str) -> Receipt:
     committed = record.phase is Phase.DRAIN
     previous = record.previous if committed else record.live
-    told = [event for event in read_events(site.home.events) if event.get("deploy") == generation]
+    told = _told_last(event for event in read_events(site.home.events) if event.get("deploy") == generation)
     begin: Event = next((event for event in told if event.get("event") == "begin"), {})
+    steps = tuple(_steps(told))
     folder = site.home.generation(generation)
     crashes = site.generation(generation).crashes() if folder.exists() else []
     return Receipt(
@@ -52,8 +55,9 @@ def _receipt(site: Site, record: Record, generation: str) -> Receipt:
         by=str(begin.get("by", "")),
         started_at=str(begin.get("at", site.timestamp())),
         seconds=_since(site, begin),
-        steps=tuple(_steps(told)),
+        steps=steps,
         hooks=(),
+        changes={},
         notes=(
             f"the executor died in phase {record.phase.value}; its successor wrote this receipt",
             *_of_database(site, generation),
@@ -63,8 +67,18 @@ def _receipt(site: Site, record: Record, generation: str) -> Receipt:
         held_by_crashed=sum(crash["held"] for crash in crashes),
         drained=0,
         cut=0,
-        error=None if committed else _taken_back(record),
+        error=_error(record, release_of(generation), steps),
     )
+
+
+def _told_last(told: Iterable[Event]) -> list[Event]:
+    """What was told since the last beginning: a generation that was kept warm is brought in once more."""
+    last: list[Event] = []
+    for event in told:
+        if event.get("event") == "begin":
+            last.clear()
+        last.append(event)
+    return last
 
 
 def _of_database(site: Site, generation: str) -> list[str]:
@@ -92,10 +106,24 @@ def _steps(told: list[Event]) -> Iterator[dict[str, Any]]:
     steps = [event for event in told if event.get("event") == "step"]
     for event in steps:
         if fits(event, STEP):
-            yield {key: event[key] for key in ("name", "status", "seconds", "detail")}
+            yield {key: event.get(key) for key in STEP}
     if steps and steps[-1].get("status") == "running":
         name = str(steps[-1].get("name"))
-        yield {"name": name, "status": "failed", "seconds": 0.0, "detail": "the executor died"}
+        yield {"name": name, "status": "failed", "seconds": 0.0, "at_s": None, "detail": _DIED}
+
+
+def _error(record: Record, release: str, steps: tuple[dict[str, Any], ...]) -> SegueError | None:
+    if record.phase is not Phase.DRAIN:
+        return _taken_back(record)
+    last = steps[-1] if steps else {}
+    if (last.get("name"), last.get("detail")) != ("contract", _DIED):
+        return None
+    return Stranded(
+        "executor_died",
+        f"{release} is live, and the executor died while it migrated the database.",
+        evidence="nobody has asked the database since",
+        hint="look at its revision; the next deploy finds what is pending, or asks for your word again",
+    )
 
 
 def _taken_back(record: Record) -> Failed:

@@ -36,6 +36,9 @@ _FACTS: Form = {
             "interface",
             "migrated_from",
             "barred_by",
+            "static",
+            "static_url",
+            "static_sample",
         ),
         MAYBE_TEXT,
     ),
@@ -144,6 +147,10 @@ class Releases:
             if release != past and self.read(release).get("barred_by") is None:
                 self.update(release, barred_by=past)
 
+    def bars_rollbacks(self, past: str) -> bool:
+        """Whether `bar_rollbacks` holds for `past`."""
+        return any(self.read(release).get("barred_by") == past for release in self.home.releases())
+
     def allow_rollbacks(self, past: str) -> None:
         """Undo what `bar_rollbacks` did: the database was not changed after all."""
         for release in self.home.releases():
@@ -190,6 +197,11 @@ class Releases:
             why = "is damaged" if state == State.DAMAGED else "could not be built"
             hint = "name one that is good, or only ready"
             raise Refused("unfit", f"{wish} {why}, so it can't serve.", evidence=self._listed(), hint=hint)
+        if self.read(wish).get("server") is None:
+            hint = "name one that is good, or was taken back later than that"
+            raise Refused(
+                "unfit", f"{wish} was never imported, so it can't serve.", evidence=self._listed(), hint=hint
+            )
         return wish
 
     def _listed(self) -> str:

@@ -11,11 +11,12 @@ from segue.build.source import Source
 from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.contract import Contract
-from segue.core.plan import Plan
+from segue.core.plan import Plan, Step
 from segue.core.record import Record
 from segue.core.secrets import Secrets
+from segue.deploy.judge import Batch
 from segue.deploy.measure import Measurement
-from segue.deploy.plan import BLUE_GREEN, HANDOFF
+from segue.deploy.plan import BLUE_GREEN, CONTRACT, HANDOFF
 from segue.deploy.releases import Releases
 from segue.deploy.seams import Background, Clock, Front, Processes, Tasks
 from segue.disk.events import Event
@@ -100,11 +101,14 @@ class Run:
         source: what its release is built from; None where the release is on disk.
         contract: what its release demands of its environment.
         by: who asked for it.
-        allow_contract: whether migrations are run that what serves may not live with.
+        allow_contract: whether migrations that what serves may not live with are run once it has stopped.
         migrated: what was done to the database, for people.
+        later: the migrations that run once the old generation has stopped.
         steps: how its steps went, as the receipt lists them.
         notes: what people should know though nothing failed.
         outputs: how the hooks went, and what they printed.
+        changes: what is other than in the release that served before, as the receipt has it.
+        began: the clock's monotonic time at its begin.
         watched: what the watch saw.
         drained: streams and WebSockets that were closed in order when the old generation left.
         cut: requests that outlasted the drain.
@@ -124,9 +128,12 @@ class Run:
     contract: Contract = field(default_factory=Contract)
     allow_contract: bool = False
     migrated: str = ""
+    later: Batch | None = None
     steps: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     outputs: list[dict[str, str]] = field(default_factory=list)
+    changes: dict[str, Any] = field(default_factory=dict)
+    began: float = 0.0
     watched: dict[str, Any] | None = None
     drained: int = 0
     cut: int = 0
@@ -139,6 +146,10 @@ class Run:
     def committed(self) -> bool:
         """Whether the candidate is the live generation."""
         return self.record.live == self.plan.generation
+
+    def needs(self, step: Step) -> bool:
+        """Whether `step` of the plan is to be taken, by what those before it have found."""
+        return step.name != CONTRACT or self.later is not None
 
     @property
     def candidate(self) -> Generation:

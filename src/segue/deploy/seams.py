@@ -114,13 +114,26 @@ class Tasks(Protocol):
     parent: int
     """The process whose end is the end of every task, as the task sees it."""
 
+    @property
+    def hidden(self) -> tuple[str, ...] | None:
+        """The folders that the app's processes do not see; None where they run as we do."""
+
     def building(self, *argv: str, env: Mapping[str, str]) -> Started:
         """`argv` with pipes, as who builds; whichever way the block is left, all that it started is gone."""
 
     def of_app(
-        self, *argv: str, cwd: Path, env: Mapping[str, str], folder: Path, output: IO[bytes]
+        self,
+        *argv: str,
+        cwd: Path,
+        env: Mapping[str, str],
+        folder: Path,
+        output: IO[bytes],
+        writes: Path | None = None,
     ) -> Started:
-        """`argv` as the app's user, where the app's own processes run, with `folder` to write to."""
+        """`argv` as the app's user, where the app's own processes run, with `folder` to write to.
+
+        And to `writes`, which is who builds' and open to their group.
+        """
 
     def folder(self) -> AbstractContextManager[Path]:
         """A folder for one task of the app's to write to."""

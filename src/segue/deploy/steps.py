@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
-from segue.core.errors import Failed, error_from_dict
 from segue.core.ids import release_of
 from segue.core.record import Phase
 from segue.deploy import import_check
 from segue.deploy import migrate as migrations
 from segue.deploy.apply import apply_record
 from segue.deploy.background import shift
+from segue.deploy.builder import have_built
+from segue.deploy.changes import code_changes
 from segue.deploy.commands import in_thread
-from segue.deploy.env import check_environment, leave_fingerprint
+from segue.deploy.env import check_environment, take_fingerprint
 from segue.deploy.hooks import run_hooks, run_settled_hooks
 from segue.deploy.releases import State
 from segue.deploy.room import demand_room
 from segue.deploy.run import Run
 from segue.deploy.scale import carried_over
+from segue.deploy.static import forget_static, make_static
 from segue.deploy.verify import verify_candidate
 from segue.deploy.watch import watch_candidate
 from segue.run.counters import Counts
-from segue.run.servers import loses_requests
+from segue.run.servers import fitting_servers, loses_requests
 from segue.run.start import start_document
 
 MOST_GENERATIONS = 3
@@ -43,6 +42,7 @@ async def env(run: Run) -> str:
     met = check_environment(run.site, run.contract, run.record.live)
     for text in met.notes:
         run.note(text)
+    run.changes["env"] = met.new
     return f"{len(met.keys)} keys as the app needs them" if met.keys else ""
 
 
@@ -56,6 +56,7 @@ async def build(run: Run) -> str:
     run.site.releases.update(release, state=State.BUILDING, created=run.site.timestamp(), by=run.by, **facts)
     run.site.releases.update(release, env=run.contract.as_list())
     built = await _built(run)
+    run.changes |= code_changes(run, source, built.pop("packages"))
     run.site.releases.update(release, state=State.READY, module=run.module, **built)
     return f"{built['files']} files"
 
@@ -63,34 +64,24 @@ async def build(run: Run) -> str:
 async def _built(run: Run) -> dict[str, Any]:
     home = run.site.home
     spec = {
-        "executor": os.getpid(),
         "project": str(home.project),
         "release": str(home.release(run.plan.release)),
+        "before": run.plan.previous and str(home.release(release_of(run.plan.previous))),
         "source": {**asdict(run.source), "folder": str(run.source.folder)} if run.source else None,
         "cache": str(home.cache),
         "shared": [str(path) for path in run.config.shared],
         "python": None if run.config.python is None else str(run.config.python),
         "extras": run.config.extras,
         "groups": run.config.groups,
+        "servers": fitting_servers(run.config),
+        "hidden": run.site.tasks.hidden,
     }
-    # not what lies where it runs: on a server, in the deploy user's home
-    argv = (sys.executable, "-P", "-m", "segue.build")
-    async with run.site.tasks.building(*argv, env=run.site.environ) as process:
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("the build's pipes were asked for")
-        process.stdin.write(json.dumps(spec).encode() + b"\n")
-        process.stdin.close()
-        async for line in process.stdout:
-            message = json.loads(line)
-            if "built" in message:
-                return dict(message["built"])
-            if "error" in message:
-                raise error_from_dict(message["error"], message["exit_code"])
-            if "note" in message:
-                run.note(message["note"])
-            else:
-                run.say("say", text=message["say"])
-    raise Failed("build", "The build ended without a word.", hint="was it killed, or out of memory?")
+    return await have_built(run, "segue.build", spec)
+
+
+async def static(run: Run) -> str:
+    """Make the static files, and have every release on disk answer for those of all."""
+    return await make_static(run)
 
 
 async def import_(run: Run) -> str:
@@ -101,6 +92,11 @@ async def import_(run: Run) -> str:
 async def migrate(run: Run) -> str:
     """Bring the database to where the release needs it, unless what serves could not live with that."""
     return await migrations.migrate(run)
+
+
+async def contract(run: Run) -> str:
+    """Run the migrations that the old generation could not have lived with; it is gone."""
+    return await migrations.contract(run)
 
 
 async def boot(run: Run) -> str:
@@ -123,8 +119,10 @@ async def boot(run: Run) -> str:
         environ=site.environ,
     )
     run.candidate.prepare({**document, "scaled": scaled})
+    # the environment may be refused, and nothing has started yet
+    fingerprint = take_fingerprint(run)
     await site.processes.spawn(name)
-    leave_fingerprint(run)
+    fingerprint.leave(run.candidate.folder)
     await site.processes.first_ready(name)
     _tell_settings(run)
     return ""
@@ -190,7 +188,9 @@ async def commit(run: Run) -> str:
     run.can_be_cancelled = False
     touched = {run.plan.release} if old is None else {run.plan.release, release_of(old)}
     run.uncommitted = run.record, {release: run.site.releases.read(release) for release in touched}
-    run.write(run.record.commit(standby=run.site.front is not None and run.config.standby > 0))
+    # nothing is kept warm that can't live with what its database will be
+    warm = run.site.front is not None and run.config.standby > 0 and run.later is None
+    run.write(run.record.commit(standby=warm))
     run.site.releases.update(run.plan.release, state=State.GOOD, live_at=run.site.timestamp())
     if run.plan.verb == "rollback" and old is not None:
         run.site.releases.update(release_of(old), state=State.BAD)
@@ -257,7 +257,9 @@ async def _stand_by(run: Run) -> None:
 async def prune(run: Run) -> str:
     """Keep as many good releases as the config says."""
     removed = await asyncio.to_thread(run.site.releases.prune, run.config.keep, run.record)
-    return f"removed {len(removed)}" if removed else ""
+    files = await forget_static(run)
+    told = (f"removed {len(removed)}" if removed else "", f"{files} static files" if files else "")
+    return ", and ".join(filter(None, told))
 
 
 async def after_build(run: Run) -> str:
@@ -286,6 +288,7 @@ STEPS: dict[str, StepFunction] = {
     "env": env,
     "build": build,
     "after_build": after_build,
+    "static": static,
     "import": import_,
     "migrate": migrate,
     "boot": boot,
@@ -299,12 +302,14 @@ STEPS: dict[str, StepFunction] = {
     "after_commit": after_commit,
     "after_rollback": after_rollback,
     "drain": drain,
+    "contract": contract,
     "prune": prune,
 }
 
 # the phase that the record is in while a step runs; commit writes its own
 PHASES: dict[str, Phase] = {
     "build": Phase.BUILD,
+    "static": Phase.STATIC,
     "import": Phase.IMPORT,
     "migrate": Phase.MIGRATE,
     "boot": Phase.BOOT,

@@ -53,7 +53,9 @@ class Ended:
         return f"by {signal.Signals(-self.status).name}" if signalled else f"with status {self.status}"
 
 
-async def run_part(run: Run, part: str, *words: str, limit: float, form: Form) -> Ended:
+async def run_part(
+    run: Run, part: str, *words: str, limit: float, form: Form, writes: Path | None = None
+) -> Ended:
     """Run `part` of the gate for the release of `run`, with `words` after the module of the app.
 
     Args:
@@ -62,6 +64,7 @@ async def run_part(run: Run, part: str, *words: str, limit: float, form: Form) -
         words: its further arguments.
         limit: the seconds that it has.
         form: what it writes down; the app's own user does, so it may say anything.
+        writes: a folder of the release's that it may write to; see `Tasks.of_app`.
     """
     tasks, generation = run.site.tasks, run.plan.generation
     with tasks.folder() as folder:
@@ -69,7 +72,7 @@ async def run_part(run: Run, part: str, *words: str, limit: float, form: Form) -
         python = str(run.site.releases.python(run.plan.release))
         told = (part, str(folder / "result.json"), str(limit), str(tasks.parent), run.module, *words)
         argv = (python, str(gate_script(folder)), *told)
-        status = await run_task(run, argv, folder, generation=generation, limit=limit + GRACE)
+        status = await run_task(run, argv, folder, generation=generation, limit=limit + GRACE, writes=writes)
         printed = app_frames(tail(folder / "log", EVIDENCE_LINES))
         return Ended(status, read_if_whole(folder / "result.json", form), printed)
 
@@ -82,6 +85,7 @@ async def run_task(
     generation: str,
     limit: float,
     told: Mapping[str, str] = MappingProxyType({}),
+    writes: Path | None = None,
 ) -> int | None:
     """Run `argv` in a release as the app's user, with its log in `folder`; its status, or None for late.
 
@@ -92,6 +96,7 @@ async def run_task(
         generation: whose release and environment it has.
         limit: the seconds that it has.
         told: what its environment has besides; no secrets.
+        writes: a folder of the release's that it may write to; see `Tasks.of_app`.
     """
     release = run.site.home.release(release_of(generation))
     env = generation_environment(
@@ -104,7 +109,7 @@ async def run_task(
     env = {**env, **told, MARK: str(folder)}
     with (folder / "log").open("wb") as output:
         async with run.site.tasks.of_app(
-            *argv, cwd=release, env=env, folder=folder, output=output
+            *argv, cwd=release, env=env, folder=folder, output=output, writes=writes
         ) as process:
             try:
                 async with asyncio.timeout(limit):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from segue.deploy.run import Run
     from segue.proof.connection import Answer
 
-HIGHEST_SUCCESS, HIGHEST_GOOD = 299, 399
+OK, HIGHEST_SUCCESS, HIGHEST_GOOD = 200, 299, 399
 
 
 async def verify_candidate(run: Run) -> str:
@@ -29,10 +29,38 @@ async def verify_candidate(run: Run) -> str:
     for path in paths:
         _judge(run, path, await _ask(run, path))
     seen = await _what_it_sees(run)
+    file = await _static(run)
     for command in run.config.smoke_commands:
         await _smoke(run, command)
     commands = f", {len(run.config.smoke_commands)} commands ended well" if run.config.smoke_commands else ""
-    return f"{len(paths)} answered by {run.plan.generation}{seen}{commands}"
+    return f"{len(paths)} answered by {run.plan.generation}{seen}{file}{commands}"
+
+
+async def _static(run: Run) -> str:
+    """Ask for one static file, where nginx is to serve them; in words, empty where it is not.
+
+    Raises:
+        Failed: nobody has it.
+    """
+    facts = run.site.releases.read(run.plan.release)
+    if facts.get("static_sample") is None or facts.get("static_url") is None:
+        return ""
+    path = f"{facts['static_url']}{facts['static_sample']}"
+    answer = await _ask(run, path)
+    if answer.status != OK:
+        if run.source is None:
+            # its files may be from before nginx served any; that is no reason to stay with what is worse
+            run.note(f"{path} of {run.plan.release} was not served: {answer.status}")
+            return ""
+        raise Failed(
+            "verify",
+            f"After the switch the static file {path} was not served.",
+            evidence=f"GET {path}\nHost: {run.config.check_host}\nanswer: {answer.status}",
+            hint="it was taken back; nginx's user has to be able to read the release",
+        )
+    if answer.generation:
+        run.note(f"{path} was served by the app, not by nginx, whose user may not be able to read it")
+    return ", a static file served"
 
 
 async def _what_it_sees(run: Run) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,23 @@ def write_json(path: Path, document: Any) -> None:
     Raises:
         OSError: it could not be written; `path` is as it was.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text`, for its user alone, as `write_json` does.
+
+    Raises:
+        OSError: it could not be written; `path` is as it was.
+    """
+    # not by `secrets`: every process of segue's comes here, and it is slow to import
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         # what an app prints and raises ends up in receipts: for its user alone
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         # a lone surrogate, as in names of odd files, is written as the escape that JSON has for it
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            json.dump(document, file, indent=1, ensure_ascii=False)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)

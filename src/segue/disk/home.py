@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import stat
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from segue.core.errors import Refused, Stranded
-from segue.core.ids import is_generation_id, is_release_id, release_of
+from segue.core.ids import earlier_id, is_generation_id, is_receipt_id, is_release_id, release_of
 from segue.core.record import Record
 from segue.disk.atomic import read_json, sync_folder, write_json
 from segue.disk.forms import Form
@@ -107,6 +108,32 @@ class Home:
     def probe(self, generation: str) -> Path:
         """What the probe has measured of the deploy of `generation`, while that is under way."""
         return self.root / "receipts" / f"{generation}.probe"
+
+    def timeline(self, generation: str) -> Path:
+        """The probe's requests during the deploy of `generation`, one by one."""
+        return self.root / "receipts" / f"{generation}.timeline"
+
+    def receipts(self) -> list[Path]:
+        """Every receipt's file, newest first."""
+        files = (self.root / "receipts").glob("*.json")
+        ours = (path for path in files if is_receipt_id(path.stem))
+        return sorted(ours, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+
+    def set_receipt_aside(self, generation: str) -> None:
+        """Keep the receipt that `generation` has, which is brought in again, beside the one to come."""
+        receipt, timeline = self.receipt(generation), self.timeline(generation)
+        if not receipt.exists():
+            return
+        names = (earlier_id(generation, number) for number in itertools.count(1))
+        name = next(name for name in names if not self.receipt(name).exists())
+        if timeline.exists():
+            timeline.rename(self.timeline(name))
+        receipt.rename(self.receipt(name))
+
+    @property
+    def pages(self) -> Path:
+        """Receipts as pages, made anew whenever somebody asks for one."""
+        return self.root / "pages"
 
     def create(self) -> None:
         """Make the folders.

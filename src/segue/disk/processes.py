@@ -58,6 +58,7 @@ class _Stat:
     parent: int
     session: int
     started: int
+    stack: int
 
 
 def _stat(pid: int) -> _Stat | None:
@@ -68,7 +69,13 @@ def _stat(pid: int) -> _Stat | None:
             raise  # that says nothing of the process, and a living master must not be started again
         return None
     fields = text.rpartition(")")[2].split()
-    return _Stat(letter=fields[0], parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
+    return _Stat(
+        letter=fields[0],
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        started=int(fields[19]),
+        stack=int(fields[25]),
+    )
 
 
 def process(pid: int) -> ProcessId | None:
@@ -89,6 +96,15 @@ def parent_of(pid: int) -> int | None:
     """The parent of `pid`; None when it is gone."""
     state = _stat(pid)
     return None if state is None or state.letter in "ZX" else state.parent
+
+
+def stack_of(pid: int) -> int | None:
+    """Where its stack begins (field 28 of proc(5)'s stat): a fork has its parent's, another program has not.
+
+    None when it is gone, 0 where the kernel does not say it to us.
+    """
+    state = _stat(pid)
+    return None if state is None else state.stack
 
 
 def in_sessions(sessions: set[int]) -> Iterator[ProcessId]:

@@ -85,6 +85,7 @@ class Keeper:
         self._supervisor = Supervisor(self.home, self.masters, self._note, self._settle)
         self._recovering = True
         self._leaving = False
+        self._code = 0
         self._handed_over = asyncio.Event()
         self._followers: list[Asker] = []
         self._run: Run | None = None
@@ -110,19 +111,19 @@ class Keeper:
         if not self.taken_over and not self._succeeds():
             self._begin_anew()
         if stops:
-            code = _code_of_stop(self.home.read_record())
+            self._code = _code_of_stop(self.home.read_record())
             await self._recover()
             await self._stop()
-            return code
+            return self._code
         server = Server(self._answer, self._cancel)
         listening = await server.listen(self._socket())
         self._announce()
-        code = await self._serve(stopping)
+        self._code = await self._serve(stopping)
         if not self._handed_over.is_set():
             await self._stop()
         listening.close()
         await server.finish()
-        return code
+        return self._code
 
     async def _serve(self, stopping: asyncio.Event) -> int:
         told, handed_over = (asyncio.create_task(event.wait()) for event in (stopping, self._handed_over))
@@ -152,6 +153,7 @@ class Keeper:
         first = asyncio.create_task(self._carry_out(Asker({"verb": "up"})))
         await asyncio.wait((first, told), return_when=asyncio.FIRST_COMPLETED)
         while not first.done():
+            self._code = Interrupted.exit_code
             self._cancel_deploy()
             await asyncio.wait((first,), timeout=POLL)
         try:
@@ -206,7 +208,7 @@ class Keeper:
         self._leave_no_address()
 
     def _leave_at_once(self) -> None:
-        code = 0
+        code = self._code
         try:
             if self._handed_over.is_set():
                 return
@@ -214,7 +216,7 @@ class Keeper:
                 with contextlib.suppress(Stranded):
                     self.masters.kill(name)
             record = self.home.read_record()
-            code = _code_of_stop(record)
+            code = 0 if record.live else self._code or _code_of_stop(record)
             if record.phase is not Phase.REST:
                 write_interrupted_receipt(self.site, record)
             self.home.write_record(record.settle().retire())

@@ -78,7 +78,11 @@ class Supervisor:
             await self.masters.relieve(live)
         except SegueError:
             return
-        await self.settle()
+        try:
+            await self.settle()
+        except (SegueError, OSError) as error:
+            # what serves again must not end with it
+            self.note(f"what the last deploy left is still there: {error} `segue recover` ends it")
 
     async def _until_changed_or(self, end: Awaitable[Any]) -> None:
         waits = [asyncio.ensure_future(self.changed.wait()), asyncio.ensure_future(end)]

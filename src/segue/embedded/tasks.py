@@ -19,6 +19,8 @@ _TIED = Path(__file__).with_name("tied.py")
 class OwnTasks:
     """Tasks as children of this process, with its own user's rights."""
 
+    hidden: None = None
+
     def __init__(self) -> None:
         self.parent = os.getpid()
 
@@ -27,10 +29,16 @@ class OwnTasks:
         return started(*argv, stdin=True, env=env)
 
     def of_app(
-        self, *argv: str, cwd: Path, env: Mapping[str, str], folder: Path, output: IO[bytes]
+        self,
+        *argv: str,
+        cwd: Path,
+        env: Mapping[str, str],
+        folder: Path,
+        output: IO[bytes],
+        writes: Path | None = None,
     ) -> Started:
         """See `Tasks`."""
-        del folder
+        del folder, writes
         words = (sys.executable, "-I", "-S", str(_TIED), str(self.parent), *argv)
         return started(*words, cwd=cwd, env=env, output=output)
 

@@ -1,8 +1,9 @@
-"""The link that routes: nginx connects to its path, and the kernel follows it at each connect."""
+"""The links that route: nginx connects to one, opens files below another, and the kernel follows them."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import secrets
 import stat
@@ -53,13 +54,7 @@ class Link:
         """
         if not is_generation_id(generation):
             raise ValueError(f"{generation!r} is no generation's id")
-        temporary = self.folder / f".live.sock.{secrets.token_hex(4)}"
-        temporary.symlink_to(f"../{generation}/http.sock")
-        try:
-            temporary.rename(self.path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        _lead(self.path, f"../{generation}/http.sock")
 
     def remove(self) -> None:
         """Lead nowhere: every connection is refused from now on.
@@ -68,3 +63,57 @@ class Link:
             OSError: the link could not be removed.
         """
         self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class StaticLink:
+    """Which static files nginx serves by itself.
+
+    Attributes:
+        folder: the link's own; neither the app's user nor who builds can write it.
+        owner: the user whose files they have to be: nginx serves what a link's owner owns; empty for us.
+    """
+
+    folder: Path
+    owner: str = ""
+
+    @property
+    def path(self) -> Path:
+        """What nginx looks below."""
+        return self.folder / "static"
+
+    def leads_to(self) -> Path | None:
+        """The folder that it leads to; None where there is no such link."""
+        try:
+            return Path(os.readlink(self.path))
+        except FileNotFoundError:
+            return None
+
+    def lead(self, folder: Path | None) -> None:
+        """Lead every request from now on to `folder`; with None, to nothing.
+
+        Raises:
+            OSError: the link could not be replaced, and is as it was.
+        """
+        if folder is None:
+            self.path.unlink(missing_ok=True)
+        elif self.leads_to() != folder:
+            _lead(self.path, str(folder), _uid(self.owner))
+
+
+def _uid(user: str) -> int:
+    try:
+        return pwd.getpwnam(user).pw_uid if user else -1
+    except KeyError:
+        return -1  # somebody took the account away: nginx leaves it to the app then, and the site serves
+
+
+def _lead(link: Path, goal: str, owner: int = -1) -> None:
+    temporary = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
+    temporary.symlink_to(goal)
+    try:
+        os.lchown(temporary, owner, -1)
+        temporary.rename(link)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

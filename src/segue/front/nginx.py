@@ -70,7 +70,7 @@ class Nginx:
         Raises:
             Refused: it is broken already; or would be; or somebody else serves a name of the site.
         """
-        self._demand_sound()
+        self.demand_sound()
         with TemporaryDirectory(prefix="segue-nginx-") as folder:
             copy = Nginx(Path(folder) / "nginx", self.program)
             files = {self.available(site): text, self.enabled(site): text}
@@ -85,7 +85,12 @@ class Nginx:
                 hint=f"add `include {self.folder}/sites-enabled/*;` to its http block",
             )
 
-    def _demand_sound(self) -> None:
+    def demand_sound(self) -> None:
+        """Demand that nginx would take its config as it is.
+
+        Raises:
+            Refused: it would not.
+        """
         code, words = self._run("-t", "-c", str(self.conf))
         if code:
             raise Refused(
@@ -139,7 +144,7 @@ class Nginx:
             Failed: it could not use its config, and kept the one from before.
             Stranded: it ended.
         """
-        self._demand_sound()
+        self.demand_sound()
         self.master().reload(timeout)
 
     def put(self, site: str, text: str | None) -> None:

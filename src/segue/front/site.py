@@ -8,6 +8,7 @@ from pathlib import Path
 
 from segue.config.schema import Target
 from segue.core.errors import UsageError
+from segue.core.fingerprints import FINGERPRINT
 
 LOGS = Path("/var/log/nginx")
 LONGEST_SOCKET_PATH = 107
@@ -16,6 +17,7 @@ _APP = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _PATH = re.compile(r"(?:/[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*)+")
+_URL = re.compile(r"/(?:(?![.]{1,2}/)[A-Za-z0-9._-]+/)+")
 _SIZE = re.compile(r"[1-9][0-9]{0,8}[km]?")
 
 _LOG_FORMAT = """\
@@ -49,7 +51,7 @@ map ${name}_up ${name}_conn {{
 # No upstream block: only there newer versions of nginx keep connections alive by themselves. One that is kept
 # stays with the old generation after the switch, and a POST on one that has just been closed fails.
 _TO_APP = """\
-    location / {{
+    location {place} {{
         proxy_pass http://unix:{socket};
         proxy_http_version 1.1;
         proxy_set_header Host ${name}_host;
@@ -76,6 +78,31 @@ _TO_APP = """\
         proxy_read_timeout 1h;
         proxy_send_timeout 1h;
     }}
+"""
+
+_AGE = """\
+# a name that carries a fingerprint of its file never leads to anything else; all others are asked for again,
+# and answered by 304 where nothing has changed
+map $uri ${name}_age {{
+    default no-cache;
+    "~{fingerprint}" "public, max-age=31536000, immutable";
+}}
+"""
+
+# The link leads to the live release's folder, which has the files of all releases on disk. Nothing is served
+# that a link takes to somebody else's. What is not there is the app's to answer.
+_STATIC = """\
+    location ^~ {url} {{
+        alias {folder}/;
+        try_files $uri @app;
+        disable_symlinks if_not_owner;
+        add_header Cache-Control ${name}_age;
+
+        location ~ /[.] {{
+            return 404;
+        }}
+    }}
+
 """
 
 _TO_HTTPS = """\
@@ -108,7 +135,28 @@ class Doors:
         return [" ".join(("listen", address, *words)) + ";" for address in addresses]
 
 
-def render_site(app: str, target: Target, socket: Path, *, doors: Doors, logs: Path = LOGS) -> str:
+@dataclass(frozen=True)
+class StaticPlace:
+    """Static files that nginx serves by itself.
+
+    Attributes:
+        url: where users find them; begins and ends with a slash.
+        folder: the link that leads to those of the live release.
+    """
+
+    url: str
+    folder: Path
+
+
+def render_site(
+    app: str,
+    target: Target,
+    socket: Path,
+    *,
+    doors: Doors,
+    logs: Path = LOGS,
+    static: StaticPlace | None = None,
+) -> str:
     """The file for sites-available.
 
     Args:
@@ -117,6 +165,7 @@ def render_site(app: str, target: Target, socket: Path, *, doors: Doors, logs: P
         socket: the link that leads to the live generation's socket.
         doors: the ports.
         logs: the folder of nginx's logs.
+        static: what nginx is to serve by itself; None for nothing.
 
     Raises:
         UsageError: something would not be in the config what it is outside of it.
@@ -129,7 +178,12 @@ def render_site(app: str, target: Target, socket: Path, *, doors: Doors, logs: P
     name = variable_prefix(app)
     head = f"# nginx's site of {app}, written by segue; the next `segue setup` replaces it\n\n"
     parts = [head + _LOG_FORMAT.format(name=app), _MAPS.format(name=name)]
-    to_app = _TO_APP.format(name=name, socket=socket)
+    to_app = _TO_APP.format(name=name, socket=socket, place="/")
+    if static is not None:
+        parts.append(_AGE.format(name=name, fingerprint=FINGERPRINT))
+        url, folder = _demand(_URL, static.url, "path of a folder"), _path(static.folder)
+        by_nginx = _STATIC.format(name=name, url=url, folder=folder)
+        to_app = "\n".join((by_nginx + to_app, _TO_APP.format(name=name, socket=socket, place="@app")))
     return "\n".join([*parts, *_servers(app, target, doors, logs, to_app)])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,13 @@ class Answer:
 
 
 class Connection:
-    """A connection that carries one request after the other."""
+    """A connection that carries one request after the other.
+
+    Attributes:
+        idled: for how many seconds it had carried nothing before its present request; None of its first.
+    """
+
+    idled: float | None = None
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -164,13 +171,14 @@ class Pool:
     def __init__(self, target: Target, *, insecure: bool) -> None:
         self._target = target
         self._context: ssl.SSLContext | None = tls_context(insecure=insecure) if target.server_name else None
-        self._idle: deque[Connection] = deque()
+        self._idle: deque[tuple[Connection, float]] = deque()
 
     def take_idle(self) -> Connection | None:
         """The connection that idled longest and is still good, which is now the caller's alone."""
         while self._idle:
-            connection = self._idle.popleft()
+            connection, since = self._idle.popleft()
             if connection.is_quiet():
+                connection.idled = time.monotonic() - since
                 return connection
             connection.close()
         return None
@@ -182,11 +190,11 @@ class Pool:
     def give_back(self, connection: Connection) -> None:
         """Keep `connection` for a later request where it can carry one, or close it."""
         if connection.make_reusable():
-            self._idle.append(connection)
+            self._idle.append((connection, time.monotonic()))
         else:
             connection.close()
 
     def close(self) -> None:
         """Close all that idle."""
         while self._idle:
-            self._idle.popleft().close()
+            self._idle.popleft()[0].close()

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segue.proof.connection import Pool, RequestError
 from segue.proof.failures import detail_of, kind_of
 from segue.proof.report import Tally
 from segue.proof.schedule import plan_requests
 from segue.proof.target import parse_target
+from segue.proof.timeline import Timeline
 
 if TYPE_CHECKING:
     from segue.proof.connection import Answer, Connection
@@ -38,7 +39,8 @@ class Probe:
         self._spec = spec
         self._target = parse_target(spec.url, spec.connect)
         self._pool = Pool(self._target, insecure=spec.insecure)
-        self._tally = Tally(spec.url, spec.rate)
+        self._timeline = Timeline() if spec.timeline else None
+        self._tally = Tally(spec.url, spec.rate, self._timeline)
         self._stopped = asyncio.Event()
         self._start = 0.0
         self._duration: float | None = None
@@ -47,6 +49,8 @@ class Probe:
     async def run(self, duration: float = math.inf) -> Report:
         """Send requests for `duration` seconds or until `stop`, then await those in flight."""
         self._start = time.monotonic()
+        if self._timeline is not None:
+            self._timeline.zero = self._start - self._spec.zero
         try:
             async with asyncio.TaskGroup() as requests:
                 await self._start_all(requests, duration)
@@ -65,6 +69,10 @@ class Probe:
     def report(self) -> Report:
         """The numbers until now."""
         return self._tally.report(self.elapsed() if self._duration is None else self._duration)
+
+    def timeline(self) -> dict[str, Any] | None:
+        """Its requests one by one, where the spec asks for them."""
+        return None if self._timeline is None else self._timeline.as_dict()
 
     async def _start_all(self, requests: asyncio.TaskGroup, duration: float) -> None:
         for planned in plan_requests(self._spec):
@@ -86,19 +94,21 @@ class Probe:
     async def _send(self, planned: Planned) -> None:
         self._tally.start(late=self.elapsed() - planned.at)
         shot = f"{planned.shot.method} {planned.shot.path_of(planned.number, self._target)}"
+        connection: Connection | None = None
         try:
             async with asyncio.timeout(self._spec.timeout):
-                answer = await self._ask(planned)
+                connection = await self._connection(planned)
+                answer = await self._ask(connection, planned)
         except (RequestError, OSError) as error:
             detail = detail_of(error) or f"no full answer within {self._spec.timeout:g} s"
-            self._tally.fail(kind_of(error), detail, now=self.elapsed(), shot=shot)
+            now, idle = self.elapsed(), connection.idled if connection else None
+            self._tally.fail(kind_of(error), detail, planned=planned.at, now=now, shot=shot, idle=idle)
         else:
             self._tally.answer(answer, planned=planned.at, now=self.elapsed(), shot=shot)
         self.has_outcome.set()
 
-    async def _ask(self, planned: Planned) -> Answer:
+    async def _ask(self, connection: Connection, planned: Planned) -> Answer:
         head, pieces = planned.shot.request(planned.number, self._target, keep_alive=planned.keep_alive)
-        connection = await self._connection(planned)
         try:
             return await connection.exchange(head, pieces, planned.shot.pause)
         finally:

@@ -2,24 +2,22 @@
 
 Standard input holds one line, a `ProbeSpec` as JSON, and then stays open: its end, which comes with the
 parent's death too, or SIGTERM ends the probe. Meanwhile the spec's report file is replaced again and again;
-the last report has ``"final": true``.
+the last report has ``"final": true``. The spec's timeline file is written once, before that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from segue.proof.probe import Probe
 from segue.proof.spec import ProbeSpec
-
-if TYPE_CHECKING:
-    from segue.proof.report import Report
 
 _REPORT_INTERVAL = 0.2
 _STDIN = 0
@@ -33,9 +31,19 @@ async def run(spec: ProbeSpec) -> None:
     loop.add_reader(_STDIN, _stop_at_end, loop, probe)
     path = Path(spec.report)
     running = asyncio.create_task(probe.run())
-    while not (await asyncio.wait([running], timeout=_REPORT_INTERVAL))[0]:
-        await asyncio.to_thread(_write, path, probe.report(), final=False)
-    _write(path, await running, final=True)
+    # whoever deploys waits for the first answer
+    first = asyncio.create_task(probe.has_outcome.wait())
+    await asyncio.wait((running, first), timeout=_REPORT_INTERVAL, return_when=asyncio.FIRST_COMPLETED)
+    first.cancel()
+    while not running.done():
+        await asyncio.to_thread(_write, path, {**probe.report().as_dict(), "final": False})
+        await asyncio.wait((running,), timeout=_REPORT_INTERVAL)
+    report = await running
+    if (timeline := probe.timeline()) is not None:
+        # it is for pictures, and may lack where the disk is full: the numbers come after it
+        with contextlib.suppress(OSError):
+            _write(Path(spec.timeline), timeline)
+    _write(path, {**report.as_dict(), "final": True})
 
 
 def _stop_at_end(loop: asyncio.AbstractEventLoop, probe: Probe) -> None:
@@ -44,10 +52,10 @@ def _stop_at_end(loop: asyncio.AbstractEventLoop, probe: Probe) -> None:
         probe.stop()
 
 
-def _write(path: Path, report: Report, *, final: bool) -> None:
+def _write(path: Path, document: dict[str, Any]) -> None:
     # replaced, so that it is never read half, but not synced: it is worth nothing after a power cut
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps({**report.as_dict(), "final": final}), encoding="utf-8")
+    temporary.write_text(json.dumps(document), encoding="utf-8")
     temporary.rename(path)
 
 

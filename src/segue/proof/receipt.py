@@ -11,7 +11,12 @@ from segue.core.plan import Plan
 from segue.disk.atomic import read_json
 from segue.disk.forms import MAYBE_NUMBER, MAYBE_TEXT, Form
 
-STEP: Form = {"name": str, "status": str, "seconds": float, "detail": str}
+# `at_s`: receipts of segue 0.1.0 may have none
+STEP: dict[str, Form] = {
+    **dict.fromkeys(("name", "status", "detail"), str),
+    "seconds": float,
+    "at_s": MAYBE_NUMBER,
+}
 HOOK: Form = dict.fromkeys(("hook", "command", "status", "printed"), str)
 TRAFFIC: Form = {
     **dict.fromkeys(("sent", "failed"), int),
@@ -20,6 +25,11 @@ TRAFFIC: Form = {
     "longest_gap_ms": float,
 }
 _SIDE: Form = {"requests": int, "errors": int, "latency_ms": {"p95": MAYBE_NUMBER}}
+_LINES: Form = ([str], None)
+_CHANGES: Form = {
+    **dict.fromkeys(("commits", "added", "removed", "changed"), _LINES),
+    **dict.fromkeys(("code", "env"), MAYBE_TEXT),
+}
 _RECEIPT: Form = {
     "ok": bool,
     "exit_code": int,
@@ -34,6 +44,7 @@ _RECEIPT: Form = {
     "cut": int,
     "notes": [str],
     "hooks": ([HOOK], None),  # those of segue 0.1.0 have none
+    "changes": (_CHANGES, None),
     "error": ({"kind": str, "message": str}, None),
 }
 
@@ -59,9 +70,10 @@ class Receipt:
         by: who asked for it.
         started_at: when it began, UTC.
         seconds: how long it took, the drain included.
-        steps: name, status, seconds and detail of every step.
+        steps: name, status, seconds, beginning (seconds after `started_at`) and detail of every step.
         notes: what people should know though nothing failed.
         hooks: place, command, status and the last lines of the output of every hook that ran.
+        changes: what is other than in the release that served before: commits, packages, names of env keys.
         watched: what both generations served during the watch.
         traffic: the probe's report; None where nothing served before.
         held_by_crashed: requests that crashed workers of the candidate held: lost.
@@ -77,6 +89,7 @@ class Receipt:
     steps: tuple[dict[str, Any], ...]
     notes: tuple[str, ...]
     hooks: tuple[dict[str, str], ...]
+    changes: dict[str, Any]
     watched: dict[str, Any] | None
     traffic: dict[str, Any] | None
     held_by_crashed: int
@@ -118,5 +131,6 @@ class Receipt:
             "cut": self.cut,
             "notes": list(self.notes),
             "hooks": list(self.hooks),
+            "changes": self.changes,
             "error": None if self.error is None else self.error.as_dict(),
         }

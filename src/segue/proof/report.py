@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from segue.proof.failures import EXHAUSTED
+from segue.proof.percentile import percentile
+from segue.proof.timeline import OK, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from segue.proof.connection import Answer
 
 SPOILT_LAG_MS = 50
@@ -32,12 +31,22 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One failed request: seconds from start to its end, the failure's kind and detail, and the request."""
+    """One failed request.
+
+    Attributes:
+        at_s: seconds from the probe's start to its end.
+        kind: of the failure.
+        detail: what was seen.
+        shot: what was asked.
+        idle_s: for how many seconds its connection, kept alive, had idled before; None of a new one,
+            and where a full answer came.
+    """
 
     at_s: float
     kind: str
     detail: str
     shot: str
+    idle_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +106,16 @@ class Report:
 
 
 class Tally:
-    """Counts outcomes; every time is in seconds after the start."""
+    """Counts outcomes; every time is in seconds after the start.
 
-    def __init__(self, url: str, rate: float) -> None:
+    Attributes:
+        timeline: the requests one by one; None where nobody wants them.
+    """
+
+    def __init__(self, url: str, rate: float, timeline: Timeline | None = None) -> None:
         self._url = url
         self._rate = rate
+        self.timeline = timeline
         self._started = self._ok = self._failed = self._reused = 0
         self._lag = self._last_success = self._longest_gap = 0.0
         self._latencies: list[float] = []
@@ -131,22 +145,38 @@ class Tally:
         if answer.generation and answer.status >= _FIRST_SERVER_ERROR:
             self._errors[answer.generation] += 1
         if answer.status < _FIRST_FAILURE:
-            self._succeed(planned, now)
-        else:
-            self.fail(f"status_{answer.status}", "a full answer", now=now, shot=shot)
+            self._succeed(planned, now, answer.generation)
+            return
+        kind = f"status_{answer.status}"
+        self.fail(kind, "a full answer", planned=planned, now=now, shot=shot, side=answer.generation)
 
-    def _succeed(self, planned: float, now: float) -> None:
+    def _succeed(self, planned: float, now: float, side: str) -> None:
+        if self.timeline is not None:
+            self.timeline.add(planned, now, OK, side)
         self._ok += 1
         self._latencies.append((now - planned) * 1000)
         self._longest_gap = max(self._longest_gap, now - self._last_success)
         self._last_success = now
 
-    def fail(self, kind: str, detail: str, *, now: float, shot: str) -> None:
-        """A request failed."""
+    def fail(
+        self,
+        kind: str,
+        detail: str,
+        *,
+        planned: float,
+        now: float,
+        shot: str,
+        side: str = "",
+        idle: float | None = None,
+    ) -> None:
+        """A request failed; `side` is the generation that answered, where one did; `idle`: see `Sample`."""
+        if self.timeline is not None:
+            self.timeline.add(planned, now, kind, side)
         self._failed += 1
         self._failures[kind] += 1
         if len(self._samples) < _MOST_SAMPLES:
-            self._samples.append(Sample(round(now, 3), kind, detail, shot))
+            idled = None if idle is None else round(idle, 3)
+            self._samples.append(Sample(round(now, 3), kind, detail, shot, idled))
 
     def report(self, duration: float) -> Report:
         """The numbers after `duration` seconds of traffic."""
@@ -170,10 +200,3 @@ class Tally:
             lag_ms=round(self._lag * 1000, 2),
             samples=tuple(self._samples),
         )
-
-
-def percentile(ordered: Sequence[float], share: float) -> float | None:
-    """The smallest value that at least `share` of the `ordered` ones do not exceed; None of none."""
-    if not ordered:
-        return None
-    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 2)

@@ -85,6 +85,8 @@ class ProbeSpec:
         timeout: seconds that one request may take from connect to the last byte.
         shots: the kinds of request, taken in turns.
         report: the file that `segue.proof.probe_process` writes; empty elsewhere.
+        timeline: the file that it leaves its requests in one by one, at its end; empty for none.
+        zero: the instant of the system's monotonic clock that their times count from.
 
     Raises:
         UsageError: a value is out of its range.
@@ -98,6 +100,8 @@ class ProbeSpec:
     timeout: float = 10.0
     shots: tuple[Shot, ...] = (Shot(),)
     report: str = ""
+    timeline: str = ""
+    zero: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.rate <= HIGHEST_RATE:

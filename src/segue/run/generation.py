@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segue.config.schema import Process
 from segue.core.errors import Stranded
 from segue.disk.atomic import read_if_whole, read_json, write_json
 from segue.disk.forms import MAYBE_TEXT, Form
@@ -21,6 +20,7 @@ from segue.run.counters import Counts, read_counts
 GATE = Path(__file__).with_name("gate")
 EVIDENCE_LINES = 30
 COUNT_TRIES = 100
+SYNC_TIMEOUT = 5.0
 LONGEST_PID = 7  # digits; Linux gives no more than 2**22
 # in the environment of all that a generation starts: its folder, which no other on this machine has
 MARK = "SEGUE_GENERATION_FOLDER"
@@ -90,20 +90,8 @@ class Generation:
         """
         document: dict[str, Any] | None = _needed(self.folder / "start.json", _START)
         if document is None:
-            raise _damaged(self.folder / "start.json", "it is not there")
+            raise damaged(self.folder / "start.json", "it is not there")
         return document
-
-    def processes(self) -> dict[str, Process]:
-        """What it runs beside the processes that serve, by name.
-
-        Raises:
-            Stranded: nobody knows.
-        """
-        found = self.start().get("processes", {})
-        try:
-            return {name: Process.model_validate(words) for name, words in found.items()}
-        except ValueError as error:
-            raise _damaged(self.folder / "start.json", str(error)) from error
 
     def gated(self) -> bool:
         """Whether its server runs behind the gate; else it is known by its answers alone."""
@@ -254,10 +242,11 @@ def _needed(path: Path, form: Form) -> Any:
     try:
         return read_json(path, form)
     except ValueError as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
 
 
-def _damaged(path: Path, evidence: str) -> Stranded:
+def damaged(path: Path, evidence: str) -> Stranded:
+    """That nobody knows what `path`, of a generation's folder, says; `evidence` tells why."""
     return Stranded(
         "generation",
         f"{path} is damaged.",
@@ -272,6 +261,10 @@ def journal_tail(unit: str, lines: int) -> str:
 
 
 def _journal(*words: str) -> str:
+    sync = ("journalctl", "--sync")
+    # what was printed a moment ago may not have been written yet; no deploy is kept by a slow disk, though
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(sync, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=SYNC_TIMEOUT)
     argv = ("journalctl", "--output", "cat", "--no-pager", "--quiet", *words)
     found = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return (found.stdout or found.stderr).decode(errors="replace").strip()
@@ -279,8 +272,6 @@ def _journal(*words: str) -> str:
 
 def words_of(unit: str, lines: int) -> str:
     """The last `lines` lines that the processes of `unit` printed, without what systemd says of them."""
-    # what they printed a moment ago may not have been written yet
-    subprocess.run(("journalctl", "--sync"), stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return _journal(f"_SYSTEMD_UNIT={unit}", "--lines", str(lines))
 
 

@@ -15,10 +15,18 @@ LOSSLESS_GTHREAD = (24, 0)
 OLDEST_UVICORN = (0, 52)
 WSGI_WORKERS = ("sync", "gthread", "gevent")
 ASGI_WORKERS = ("asgi", "uvicorn_worker.UvicornWorker")
-# those that run behind the gate; the others bind by themselves, and are known by their answers alone
+# those that run behind the gate; the others bind by themselves, and are known by their answers alone.
+# The first runs WSGI and ASGI apps
 GATED = ("gunicorn", "uvicorn")
 COMMAND = "command"
 DEFAULT_WORKERS = 2
+
+
+def fitting_servers(config: AppConfig) -> tuple[str, ...]:
+    """The packages of which one has to be there; none where a command of the app's own is the server."""
+    if config.server is None:
+        return GATED
+    return (config.server,) if isinstance(config.server, str) else ()
 
 
 def choose_server(
@@ -46,7 +54,8 @@ def choose_server(
             "no_server",
             f"{server.capitalize()} is not installed for {python}.",
             evidence=f"interpreter: {python}",
-            hint=f"install {server} there, or write a requirements.txt with it and the rest",
+            hint=f"add {server} to what declares the app's packages, such as requirements.txt; where nothing "
+            "does, install it for that interpreter",
         )
     if server == "uvicorn" and _numbers(installed[server]) < OLDEST_UVICORN:
         oldest = ".".join(map(str, OLDEST_UVICORN))

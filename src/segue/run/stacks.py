@@ -8,7 +8,7 @@ _MACHINERY = re.compile(
     r"""^\ \ File\ "(?:<frozen\ (?:importlib|runpy)       # the import system
         |[^"]*/python3[^/"]*/importlib/
         |[^"]*/(?:site|dist)-packages/(?:gunicorn|uvicorn)/
-        |[^"]*/segue_gate/)[^\n]*\n?      # our own
+        |[^"]*/segue_gate/|/run/segue-reload/\w+/inside\.py")[^\n]*\n?      # our own
         (?:\ {4}[^\n]*\n?)*                               # the line of code, and what underlines it
     """,
     re.MULTILINE | re.VERBOSE,

@@ -61,10 +61,10 @@ def crashed(generation: Generation) -> Failed:
 
 def unborn(generation: Generation) -> str:
     """What a worker of `generation` that could not boot said last, else the end of its log."""
-    return _raised(generation.log_tail(LOG_LINES)) or generation.log_tail()
+    return raised_in(generation.log_tail(LOG_LINES)) or generation.log_tail()
 
 
-def _raised(log: str) -> str:
+def raised_in(log: str) -> str:
     """What the last worker raised in `log`; empty where none did."""
     found = _WORKER_RAISED.findall(log)
     return app_frames(found[-1]) if found else ""
@@ -72,7 +72,7 @@ def _raised(log: str) -> str:
 
 def _exited(generation: Generation) -> Failed:
     log, whole = generation.log_tail(LOG_LINES), f"its whole log: {generation.whole_log}"
-    if raised := _raised(log):
+    if raised := raised_in(log):
         return Failed("boot", f"A worker of {generation.name} failed to start.", evidence=raised, hint=whole)
     invalid = _GUNICORN_REFUSED.search(log)
     if invalid is not None:

@@ -94,12 +94,13 @@ def _asked_by(request: Request, installed: Installed) -> Request:
 
 def _plan(layout: Layout, installed: Installed, request: Request) -> dict[str, Any]:
     from segue.deploy.prepare import prepare  # noqa: PLC0415 - only a dry run needs it here
-    from segue.server.ground import config_on, site_of  # noqa: PLC0415
+    from segue.server.ground import config_on, demand_fit, site_of  # noqa: PLC0415
 
     if request.config is None:
         raise UsageError("request", "That is no request.", evidence="it has no config")
     config = config_on(installed, request.config)
     site = site_of(layout, installed, config, "", lambda _event: None)
+    demand_fit(installed, request)
     return prepare(site, config, request.wish()).plan.as_dict()
 
 

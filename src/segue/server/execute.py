@@ -22,7 +22,7 @@ from segue.disk.atomic import write_json
 from segue.disk.events import Event, append_event
 from segue.disk.lock import held_for, hold
 from segue.server.come_to_rest import LOCK_HINT, RECOVERY, bring_processes, come_to_rest, settle
-from segue.server.ground import config_on, site_of
+from segue.server.ground import config_on, demand_fit, site_of
 from segue.server.installed import Installed, read_installed
 from segue.server.layout import Layout
 from segue.server.request import Request, read_request
@@ -76,6 +76,7 @@ async def _carry_out(
         return {"ok": True, "record": record.as_dict(), "actions": [*actions, *started]}, 0
     async with _turn(site, request):
         await _finish_earlier(site)
+        demand_fit(installed, request)
         run = prepare(site, config, request.wish())
         write_json(layout.config, request.config.model_dump(mode="json", exclude_none=True))
         return await _deploy(run)

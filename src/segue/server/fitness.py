@@ -11,7 +11,7 @@ from segue.server.installation import runs_here
 from segue.server.installed import Installed, find_installed, installed_apps
 from segue.server.layout import Layout
 from segue.server.machine import Account, Machine
-from segue.server.origin import is_roots
+from segue.server.origin import interpreter, is_roots
 from segue.server.units import FRONT_GROUP
 
 _FIRST_PERSON = 1000
@@ -54,6 +54,8 @@ def _lacks(machine: Machine, layout: Layout) -> Iterator[str]:
         yield "systemd does not run here"
     if runs_here(layout) and not is_roots(layout.opt):
         yield f"{layout.opt} has something above it that others than root may change, and root runs it"
+    if runs_here(layout) and not is_roots(interpreter()):
+        yield f"{layout.opt} runs on {interpreter()}, which apps can't read, or others than root may change"
     for package, argv in _PROGRAMS.items():
         if machine.run(*argv).code != 0:
             yield f"there is no {argv[0]}: apt install {package}"

@@ -8,11 +8,13 @@ from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.deploy.clock import SystemClock
 from segue.deploy.run import Say, Site
+from segue.deploy.static import demand_served
 from segue.server.environment import environment_of
 from segue.server.home import home_of
 from segue.server.installed import Installed
 from segue.server.layout import Layout
 from segue.server.process_units import ProcessUnits
+from segue.server.request import Request
 from segue.server.services import Services
 from segue.server.signpost import Signpost
 from segue.server.tasks import ConfinedTasks
@@ -34,9 +36,19 @@ def site_of(layout: Layout, installed: Installed, config: AppConfig, unit: str, 
         tasks=ConfinedTasks(layout, installed, unit),
         environment=functools.partial(environment_of, layout.env_file, installed.user, PATH),
         target=installed.target,
-        front=Signpost(layout, config),
+        front=Signpost(home, installed, config),
         background=ProcessUnits(home, installed),
     )
+
+
+def demand_fit(installed: Installed, request: Request) -> None:
+    """See that the server was set up for what is to be deployed; what serves can always be gone back to.
+
+    Raises:
+        Refused: it was not.
+    """
+    if request.verb == "deploy" and request.config is not None:
+        demand_served(request.config, installed.static_url)
 
 
 def config_on(installed: Installed, config: AppConfig) -> AppConfig:

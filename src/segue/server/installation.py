@@ -62,11 +62,12 @@ class Installation:
         before, folder = installed_name(self.layout), self.layout.opt.with_name(machine.source.name)
         if not folder.is_dir():
             _copy_to(folder, self.layout, machine)
+        # before the link, for with that all is done: nobody would come for what a cut had left
+        _drop_others(self.layout, {before, folder.name})
         Link(self.layout.opt, folder.name).make(machine)
         if before not in (None, folder.name):
             for one in _apps(self.layout):
                 demand(machine, "systemctl", "try-restart", one.keeper_unit)
-        _drop_others(self.layout, {before, folder.name})
 
 
 def runs_here(layout: Layout) -> bool:

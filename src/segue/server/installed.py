@@ -13,7 +13,7 @@ from segue.server.layout import Layout
 
 _FORM: Form = {
     **dict.fromkeys(("app", "target", "user", "deploy_user", "domain", "body_limit", "version"), str),
-    **dict.fromkeys(("certificate", "certificate_key", "acme_root"), MAYBE_TEXT),
+    **dict.fromkeys(("certificate", "certificate_key", "acme_root", "static_url"), MAYBE_TEXT),
     **{key: [str] for key in ("aliases", "writable", "unconfined")},
     **dict.fromkeys(("http_port", "https_port"), range(1, 65536)),
     **dict.fromkeys(("start_timeout", "stop_timeout"), range(1, 1_000_000)),
@@ -40,6 +40,7 @@ class Installed:
         https_port: where TLS comes in, with a certificate.
         writable: folders that the app may write to, besides its own.
         unconfined: directives of the sandbox that are left out.
+        static_url: where nginx serves the app's static files; None where the app does.
         start_timeout: seconds that a boot or a restart of everything may take.
         stop_timeout: seconds that systemd gives a generation to end.
     """
@@ -59,6 +60,7 @@ class Installed:
     https_port: int = 443
     writable: tuple[str, ...] = ()
     unconfined: tuple[str, ...] = ()
+    static_url: str | None = None
     start_timeout: int = 180
     stop_timeout: int = 41
 
@@ -103,6 +105,8 @@ def find_installed(layout: Layout) -> Installed | None:
 
 
 def _from_document(document: dict[str, Any], app: str) -> Installed:
+    # of an earlier version, which asked for no static files
+    document = {"static_url": None, **document}
     if set(document) != {field.name for field in fields(Installed)}:
         raise ValueError("it has other keys than it should have")
     if document["app"] != app:

@@ -63,7 +63,7 @@ async def _keep(layout: Layout) -> int:
     site, told = _site(layout), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     try:
-        await _settle(site, stand_down=True)
+        await _settle(layout, stand_down=True)
     except SegueError as error:
         _complain(error)
         return 1
@@ -74,7 +74,9 @@ async def _keep(layout: Layout) -> int:
     return watching.result() if watching.done() else 0
 
 
-async def _settle(site: Site, *, stand_down: bool) -> None:
+async def _settle(layout: Layout, *, stand_down: bool) -> None:
+    # read anew: `segue setup` may have decided otherwise since this process began
+    site = _site(layout)
     # a deploy that is under way comes to rest by itself
     with contextlib.suppress(Refused):
         await come_to_rest(site, stand_down=stand_down)
@@ -104,7 +106,7 @@ class Watch:
     async def _look(self, now: float) -> bool:
         record = self._site.home.read_record()
         if record.phase is not Phase.REST:
-            await _settle(self._site, stand_down=False)
+            await _settle(self._layout, stand_down=False)
             return False
         await self._end_standby(record.standby, now)
         if record.live is not None and self._is_down(record.live, now):
@@ -116,7 +118,7 @@ class Watch:
         if standby is None or self._warm is None or self._warm[0] != standby:
             self._warm = None if standby is None else (standby, now)
         elif now - self._warm[1] > float(self._site.generation(standby).start().get("standby", 0.0)):
-            await _settle(self._site, stand_down=True)
+            await _settle(self._layout, stand_down=True)
             self._warm = None
 
     async def _bring_processes(self, record: Record, now: float) -> None:

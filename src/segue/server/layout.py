@@ -239,6 +239,11 @@ class Layout:
             )
         return path
 
+    @property
+    def static_link(self) -> Path:
+        """The link to the live release's static files, which nginx serves."""
+        return self.front / "static"
+
     # systemd, tmpfiles, nginx
 
     @property

@@ -22,12 +22,12 @@ def look(layout: Layout, installed: Installed, request: Request) -> dict[str, An
     home = home_of(layout)
     match request.verb:
         case "releases":
-            return {"releases": on_disk.releases(home)}
+            return on_disk.on_disk(home)
         case "history":
-            receipts, damaged = on_disk.history(home)
-            return {"receipts": receipts, "damaged": damaged}
+            return on_disk.history_document(home, timelines=bool(request.args.get("timeline")))
         case "receipt":
-            return on_disk.receipt(home, request.args.get("to"))
+            wanted, timeline = request.args.get("to"), bool(request.args.get("timeline"))
+            return on_disk.receipt_document(home, wanted, timeline=timeline)
         case _:
             unit = layout.keeper_unit
             keeper = {"unit": unit, "state": systemd.states([unit])[unit]}

@@ -29,6 +29,11 @@ def package() -> Path:
     return Path(segue.__file__).resolve().parent
 
 
+def interpreter() -> Path:
+    """The interpreter that segue runs on, whichever virtual environment that is in."""
+    return Path(_BASE).resolve()
+
+
 def fingerprint() -> str:
     """What tells this segue from another of the same version: its code, and the versions of what it needs."""
     digest = hashlib.sha256()
@@ -98,7 +103,7 @@ class Running:
         if _python() is not None:
             return []
         needs = f"no {_VERSION} is here that everybody may run and root alone may change"
-        return [f"{needs} (segue runs on {Path(_BASE).resolve()}): install segue for the system's own Python"]
+        return [f"{needs} (segue runs on {interpreter()}): install segue for the system's own Python"]
 
     def copy(self, folder: Path) -> None:
         """Make `folder`, which is new, a virtual environment with this segue.

@@ -11,6 +11,7 @@ from typing import Any
 
 from segue.config.schema import Process
 from segue.core.errors import Failed
+from segue.deploy.background import processes_of
 from segue.deploy.seams import Key
 from segue.run.generation import EVIDENCE_LINES, MARK, Generation, words_of
 from segue.server import systemd
@@ -37,7 +38,7 @@ class ProcessUnits:
 
     def look(self, live: str | None) -> list[dict[str, Any]]:
         """What there is to say of each that runs, or that `live` wants, for people."""
-        wanted = {} if live is None else self._generation(live).processes()
+        wanted = {} if live is None else processes_of(self._generation(live))
         keys = dict.fromkeys([*((str(live), name) for name in wanted), *self.running()])
         return [self._seen(key) for key in keys]
 

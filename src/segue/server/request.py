@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from segue import __version__
+from segue.build.changes import LONGEST_COMMIT, MOST_COMMITS, plain
 from segue.build.source import Source
 from segue.config.schema import AppConfig
 from segue.core.contract import Contract
@@ -26,7 +27,8 @@ LONGEST_TEXT = 200
 _SOURCE: Form = {
     **dict.fromkeys(("folder", "revision"), str),
     **dict.fromkeys(("commit", "url"), MAYBE_TEXT),
-    **dict.fromkeys(("dirty", "git", "archive"), bool),
+    **dict.fromkeys(("dirty", "git", "archive", "sent"), bool),
+    "log": [str],
 }
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _REVISION = re.compile(r"[0-9a-f]{7}|tree", re.ASCII)
@@ -106,9 +108,7 @@ def read_request(document: dict[str, Any]) -> Request:
     except ValueError as error:
         raise _no_request(str(error)) from None
     texts = {key: document.get(key, "") for key in ("app", "verb", "by", "module")}
-    if not all(
-        isinstance(text, str) and len(text) <= LONGEST_TEXT and text.isprintable() for text in texts.values()
-    ):
+    if not all(isinstance(text, str) and _is_short(text, LONGEST_TEXT) for text in texts.values()):
         raise _no_request("app, verb, by and module have to be short texts")
     if texts["verb"] not in (*LOOKS, *PRINTS, *DEPLOYS):
         raise _no_request(f"there is no verb {texts['verb'][:20]!r}")
@@ -166,7 +166,13 @@ def _source(words: Any) -> Source | None:
         raise _no_request("its source's commit is none")
     if not (words["url"] or "").isprintable():
         raise _no_request("its source's url is none")
-    return Source(**{**words, "folder": Path(folder)})
+    # which letters can be printed, each version of Python knows by its own tables
+    log = tuple(plain(line)[:LONGEST_COMMIT] for line in words["log"][:MOST_COMMITS])
+    return Source(**{**words, "folder": Path(folder), "log": log})
+
+
+def _is_short(text: str, most: int) -> bool:
+    return len(text) <= most and text.isprintable()
 
 
 def _no_request(evidence: str) -> UsageError:

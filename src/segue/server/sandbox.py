@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,6 +40,16 @@ _SANDBOX: tuple[Directive, ...] = (
 )
 
 
+# what a directive takes out of sight, of the whole system (systemd.exec(5))
+_HIDDEN = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}  # noqa: S108
+
+
+def hidden_folders(installed: Installed) -> tuple[str, ...]:
+    """The folders that the app's processes do not see."""
+    kept = (folders for name, folders in _HIDDEN.items() if name not in installed.unconfined)
+    return tuple(folder for folders in kept for folder in folders)
+
+
 def confinement(layout: Layout, installed: Installed, generation: str) -> list[Directive]:
     """The identity, environment and sandbox of what runs for `generation`; ``%i`` in a template unit."""
     return _confined(layout, installed, layout.generations / generation, f"-{layout.run / generation}")
@@ -47,6 +58,12 @@ def confinement(layout: Layout, installed: Installed, generation: str) -> list[D
 def task_confinement(layout: Layout, installed: Installed, folder: Path) -> list[Directive]:
     """The same for a task of the app's user, which may write to `folder`."""
     return _confined(layout, installed, folder)
+
+
+def lent(installed: Installed, folder: Path) -> list[Directive]:
+    """What lets a task write to `folder` besides: the deploy user's group has it, and so does this task."""
+    group = pwd.getpwnam(installed.deploy_user).pw_gid
+    return [("SupplementaryGroups", str(group)), *_writable([folder])]
 
 
 def process_confinement(layout: Layout, installed: Installed) -> list[Directive]:

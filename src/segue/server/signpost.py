@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from segue.config.schema import AppConfig
 from segue.core.address import Address
 from segue.core.errors import Failed
-from segue.front.link import Link
+from segue.core.ids import release_of
+from segue.deploy.releases import Releases
+from segue.front.link import Link, StaticLink
 from segue.front.log import AccessLog, Answers
 from segue.front.queue import connected
 from segue.proof.ask import ask
 from segue.proof.connection import Answer
 from segue.proof.verdict import Tally
-from segue.server.layout import Layout
+from segue.server.home import ServerHome
+from segue.server.installed import Installed
 
 POLL = 0.1
 SAMPLES = 3
@@ -23,10 +27,13 @@ HIGHEST_GOOD = 299
 class Signpost:
     """Which generation nginx leads to."""
 
-    def __init__(self, layout: Layout, config: AppConfig) -> None:
-        self._layout = layout
+    def __init__(self, home: ServerHome, installed: Installed, config: AppConfig) -> None:
+        self._layout = layout = home.layout
+        self._releases = Releases(home)
+        self._url = installed.static_url
         self._config = config
         self._link = Link(layout.front)
+        self._static = StaticLink(layout.front, installed.deploy_user)
         self._log = AccessLog(layout.access_log)
         self._begun = self._log.position()
 
@@ -35,12 +42,24 @@ class Signpost:
         return Address(path=str(self._layout.socket_path(generation)))
 
     def routed(self) -> str | None:
-        """See `Front`."""
-        return self._link.routed()
+        """See `Front`: a death may have come between the two links."""
+        generation = self._link.routed()
+        if generation is None or self._static.leads_to() != self._static_of(generation):
+            return None
+        return generation
 
     def route(self, generation: str) -> None:
-        """See `Front`."""
+        """See `Front`: each release has the other's static files, so which link is first does not matter."""
+        self._static.lead(self._static_of(generation))
         self._link.route(generation)
+
+    def _static_of(self, generation: str) -> Path | None:
+        """What nginx serves by itself while `generation` is live; None where the app serves all."""
+        release = release_of(generation)
+        facts = self._releases.read(release)
+        if self._url is None or facts.get("static") is None or facts.get("static_url") != self._url:
+            return None
+        return self._layout.release(release) / str(facts["static"])
 
     def served(self, generation: str) -> Tally:
         """See `Front`: what nginx's log says of it."""

@@ -39,6 +39,24 @@ def show(unit: str, *names: str) -> dict[str, str]:
     return properties(_show(",".join(names), unit))
 
 
+def lines(unit: str, name: str) -> list[str]:
+    """The values of a property that `unit` has once or more often, such as ``EnvironmentFiles``.
+
+    Raises:
+        Failed: systemd does not answer.
+    """
+    return [line.partition("=")[2] for line in _show(name, unit).splitlines()]
+
+
+def names_for_all() -> set[str]:
+    """The names that systemd itself puts into the environment of every service.
+
+    Raises:
+        Failed: systemd does not answer.
+    """
+    return {line.partition("=")[0] for line in _asked("show-environment").splitlines()}
+
+
 def version() -> int:
     """The version of the systemd that runs here.
 
@@ -71,7 +89,10 @@ def _show(names: str, *units: str) -> str:
 
 def _asked(*words: str) -> str:
     argv = ("systemctl", *words)
-    found = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    # Ctrl-C is meant for us
+    found = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True
+    )
     if found.returncode != 0:
         raise Failed("systemd", "systemd does not answer.", evidence=found.stderr.strip())
     return found.stdout
@@ -96,7 +117,9 @@ async def run(unit: str, *words: str) -> None:
 
 
 async def _told(*argv: str, what: str, check: bool = True) -> None:
-    process = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+    )
     output, _ = await process.communicate()
     if check and process.returncode != 0:
         evidence = output.decode(errors="replace").strip()

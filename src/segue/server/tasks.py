@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from segue.build.venv import UV_CACHE
 from segue.deploy.commands import started
 from segue.deploy.seams import Started
 from segue.server import systemd
 from segue.server.folders import lay_open
+from segue.server.home import home_of
 from segue.server.installed import Installed
 from segue.server.layout import Layout
-from segue.server.sandbox import as_words, task_confinement
+from segue.server.sandbox import as_words, hidden_folders, lent, task_confinement
 
 INIT = 1
 
@@ -36,19 +38,31 @@ class ConfinedTasks:
         self._layout = layout
         self._installed = installed
         self._unit = unit
+        self.hidden = hidden_folders(installed)
 
     def building(self, *argv: str, env: Mapping[str, str]) -> Started:
         """See `Tasks`."""
         user = pwd.getpwnam(self._installed.deploy_user)
         own = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
+        # on the disk of the releases, so that their packages are links to what is in it
+        own["UV_CACHE_DIR"] = str(home_of(self._layout).cache / UV_CACHE)
         return started(*argv, stdin=True, env={**env, **own}, user=user, cwd=Path(user.pw_dir))
 
     @contextlib.asynccontextmanager
     async def of_app(
-        self, *argv: str, cwd: Path, env: Mapping[str, str], folder: Path, output: IO[bytes]
+        self,
+        *argv: str,
+        cwd: Path,
+        env: Mapping[str, str],
+        folder: Path,
+        output: IO[bytes],
+        writes: Path | None = None,
     ) -> AsyncIterator[Process]:
         """See `Tasks`."""
-        words = confined(self._layout, self._installed, folder, argv, cwd=cwd, env=env, ends_with=self._unit)
+        layout, installed = self._layout, self._installed
+        words = confined(
+            layout, installed, folder, argv, cwd=cwd, env=env, ends_with=self._unit, writes=writes
+        )
         async with started(*words, output=output) as process:
             try:
                 yield process
@@ -76,6 +90,7 @@ def confined(
     env: Mapping[str, str],
     ends_with: str = "",
     carrier: str = "--pipe",
+    writes: Path | None = None,
 ) -> tuple[str, ...]:
     """The command that runs `argv` as the app's user, in its sandbox, with `folder` to write to.
 
@@ -88,6 +103,7 @@ def confined(
         env: what its environment has beyond the app's own file; no secrets, for arguments can be seen.
         ends_with: the unit whose end is its end.
         carrier: what it has for standard input and output: ours by ``--pipe``, a terminal by ``--pty``.
+        writes: a folder of the deploy user's, and open to its group, that it may write to as well.
     """
     return (
         "systemd-run", "--quiet", "--wait", carrier, "--collect", "--service-type=exec",
@@ -96,6 +112,7 @@ def confined(
         f"--property=WorkingDirectory={cwd}",
         *((f"--property=BindsTo={ends_with}",) if ends_with else ()),
         *as_words(task_confinement(layout, installed, folder)),
+        *(as_words(lent(installed, writes)) if writes else ()),
         "--", *in_environment(argv, env),
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ def send(source: Source, host: str, layout: Layout, shared: Collection[Path], sa
         snapshot(source, data, code, shared, say)
         there = _send(code, host, layout, {*map(str, shared), *LINKED})
     # it was exported or unpacked here: there it is a folder like any other
-    return replace(source, folder=Path(there), git=False, archive=False)
+    return replace(source, folder=Path(there), git=False, archive=False, sent=True)
 
 
 def _send(code: Path, host: str, layout: Layout, linked: Collection[str]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from segue import __version__
 from segue.config.schema import AppConfig, Target
 from segue.core.errors import UsageError
-from segue.front.site import Doors, render_site
+from segue.front.site import Doors, StaticPlace, render_site
 from segue.server import installation, units
 from segue.server.fitness import comment
 from segue.server.installed import Installed, installed_apps
@@ -55,6 +55,7 @@ def decided(name: str, config: AppConfig, target: Target) -> Installed:
         body_limit=target.body_limit,
         writable=tuple(map(str, target.writable)),
         unconfined=tuple(target.unconfined),
+        static_url=None if config.static is None else config.static.url,
         stop_timeout=stop_timeout,
         start_timeout=math.ceil(config.ready_timeout + config.watch_limit) + stop_timeout + _SLACK,
     )
@@ -68,7 +69,7 @@ def wanted(machine: Machine, layout: Layout, installed: Installed, target: Targe
         *installation.wanted(layout),
         *_folders(machine, layout, installed),
         *_units(layout, installed),
-        Site(layout, _site(layout, target)),
+        Site(layout, _site(layout, installed, target)),
         sudoers(layout, [*_other_askers(layout), installed.deploy_user]),
     ]
 
@@ -145,6 +146,8 @@ def _units(layout: Layout, installed: Installed) -> list[Part]:
     ]
 
 
-def _site(layout: Layout, target: Target) -> str:
-    ipv6 = Path("/proc/net/if_inet6").exists()
-    return render_site(layout.app, target, Layout(layout.app).live_socket, doors=Doors(ipv6=ipv6))
+def _site(layout: Layout, installed: Installed, target: Target) -> str:
+    doors, said = Doors(ipv6=Path("/proc/net/if_inet6").exists()), Layout(layout.app)
+    url = installed.static_url
+    static = None if url is None else StaticPlace(url, said.static_link)
+    return render_site(layout.app, target, said.live_socket, doors=doors, static=static)

@@ -31,7 +31,8 @@ def packed(
     """A tar archive of the project.
 
     Args:
-        settings: Of `[app]`, over its name, its check and short times; `processes` and `hooks` are tables.
+        settings: Of `[app]`, over its name, its check and short times. Tables of their own: `processes`,
+            `hooks`, `static`.
         target: Of `[targets.production]`, over its domain.
         files: More files, by their path in the project.
         interface: What kind of app it is.
@@ -61,6 +62,7 @@ def _config(settings: dict[str, Any], target: dict[str, Any]) -> str:
     tables = {
         "processes": app.pop("processes", {}),
         "hooks": app.pop("hooks", {}),
+        **({"static": app.pop("static")} if "static" in app else {}),
         "app": app,
         "targets.production": {"domain": DOMAIN, **target},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,15 @@ def test_files_that_git_does_not_track_make_an_upload_folder(tmp_path: Path, nam
 def test_what_only_looks_like_one_is_taken(tmp_path: Path, name: str) -> None:
     write(tmp_path, "wsgi.py", name)
     assert (take(tmp_path) / name).is_file()
+
+
+def test_what_was_sent_was_judged_where_it_was_sent(tmp_path: Path) -> None:
+    write(tmp_path, "wsgi.py", "static/uploads/logo.png")
+    assert "static/uploads" in refused(tmp_path).evidence
+    sent = replace(resolve_source(tmp_path, None), sent=True)
+    release = tmp_path / ".segue" / "one"
+    snapshot(sent, tmp_path, release, (), print)
+    assert (release / "static" / "uploads" / "logo.png").exists()
 
 
 def test_an_empty_database_and_one_that_is_linked_are_no_data(tmp_path: Path) -> None:

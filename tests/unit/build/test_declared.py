@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.git import write
 
-from segue.build.declared import Declared, find_declared, hashes_in, requires_hashes
+from segue.build.declared import Declared, find_declared, requires_hashes
 from segue.core.errors import Failed
 
 ALL = ("uv.lock", "requirements.txt", "poetry.lock", "pdm.lock", "pyproject.toml")
@@ -18,7 +18,7 @@ def declared(folder: Path, **texts: str) -> Declared:
     """What `folder` declares, with those files in it; an underscore in a name is a dot."""
     for name, text in texts.items():
         write(folder, name.replace("_", "."), content=text)
-    found = find_declared(folder, (), ())
+    found = find_declared(folder)
     assert found is not None
     return found
 
@@ -34,13 +34,13 @@ def test_of_several_files_one_counts(tmp_path: Path, first: int) -> None:
 )
 def test_a_pyproject_that_names_no_dependencies_declares_nothing(tmp_path: Path, text: str) -> None:
     write(tmp_path, "pyproject.toml", content=text)
-    assert find_declared(tmp_path, (), ()) is None
+    assert find_declared(tmp_path) is None
 
 
 def test_a_pyproject_that_is_no_toml_fails(tmp_path: Path) -> None:
     write(tmp_path, "pyproject.toml", content="[project\n")
     with pytest.raises(Failed, match=r"pyproject.toml is not valid TOML"):
-        find_declared(tmp_path, (), ())
+        find_declared(tmp_path)
 
 
 @pytest.mark.parametrize("names", [(), ("requirements.txt",)])
@@ -85,7 +85,10 @@ def test_files_that_include_each_other_have_a_key(tmp_path: Path) -> None:
 
 def test_the_key_of_a_lock_depends_on_what_it_has_to_fit(tmp_path: Path) -> None:
     one = declared(tmp_path / "one", uv_lock="", pyproject_toml=PROJECT).key()
-    assert one != declared(tmp_path / "two", uv_lock="", pyproject_toml=f"{PROJECT}[tool]\n").key()
+    other = f"{PROJECT}[tool.uv]\nprerelease = 'allow'\n"
+    assert one != declared(tmp_path / "two", uv_lock="", pyproject_toml=other).key()
+    elsewhere = f"{PROJECT}[tool.segue.app]\nworkers = 3\n[tool.ruff]\n"
+    assert one == declared(tmp_path / "three", uv_lock="", pyproject_toml=elsewhere).key()
 
 
 def test_the_key_of_a_pyproject_depends_on_its_dependencies_alone(tmp_path: Path) -> None:
@@ -126,27 +129,22 @@ def test_requirements_never_mean_the_project_itself(tmp_path: Path) -> None:
     assert not declared(tmp_path, requirements_txt="", pyproject_toml=text).is_package()
 
 
-# hashes
-
-
-def test_hashes_are_known_by_the_packages_normal_name(tmp_path: Path) -> None:
-    lines = (
-        "Flask[async]==3.1.0 ; python_version >= '3.11' \\",
-        "    --hash=sha256:aa \\",
-        "    --hash=sha256:bb",
-        "# a comment",
-        "zope.interface == 7.2 --hash=sha256:cc",
-        "click==8.2",
-        "-r base.txt",
+def test_what_lies_in_the_project_is_known_by_its_lock(tmp_path: Path) -> None:
+    sources = (
+        'editable = "."',
+        'virtual = "."',
+        'directory = "till"',
+        'registry = "https://packages.example"',
     )
-    write(tmp_path, "base.txt", content="a_b===1.0 \\\n  --hash=sha256:dd\n")
-    write(tmp_path, "requirements.txt", content="\n".join(lines))
-    assert hashes_in(tmp_path / "requirements.txt") == {
-        "flask": ["sha256:aa", "sha256:bb"],
-        "zope-interface": ["sha256:cc"],
-        "a-b": ["sha256:dd"],
-    }
-    assert requires_hashes(tmp_path / "requirements.txt")
+    packages = [
+        f'[[package]]\nname = "p{number}"\nversion = "1"\nsource = {{ {source} }}\ndependencies = []\n'
+        for number, source in enumerate(sources)
+    ]
+    found = declared(tmp_path, uv_lock="\n".join(packages), pyproject_toml=PROJECT)
+    assert found.local_packages() == ("p0", "p2")
+
+
+# hashes
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("flask\n", False), ("--require-hashes\nflask\n", True)])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from segue.build.found import look
+from segue.build.static_found import StaticFiles
 from segue.build.web_command import WebCommand
 
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"
@@ -132,6 +133,52 @@ def test_what_a_deploy_needs_besides_is_found(tmp_path: Path) -> None:
     assert (found.server, found.dependencies) == ("gunicorn, in base.txt", "requirements.txt")
     assert (found.migrations, found.static) == ("Alembic, in migrations/alembic.ini", ("shop/static",))
     assert (found.env_example, found.gunicorn_config) == (".env.example", True)
+
+
+SETTINGS = (
+    "INSTALLED_APPS = ['django.contrib.staticfiles']\n"
+    "BASE_DIR = Path(__file__).resolve().parent.parent\nSTATIC_ROOT = BASE_DIR / 'out/static'\n"
+)
+STATIC: dict[str, tuple[dict[str, str], StaticFiles | None]] = {
+    "Django's": (
+        {**DJANGO, "mysite/settings.py": SETTINGS},
+        StaticFiles("/static/", "out/static", "mysite/settings.py"),
+    ),
+    "Django's, at another place": (
+        {
+            **DJANGO,
+            "mysite/settings.py": SETTINGS.replace("BASE_DIR / ", "os.path.join(BASE_DIR, ")
+            + ")\nSTATIC_URL = 'assets/'\n",
+        },
+        StaticFiles("/assets/", "out/static", "mysite/settings.py"),
+    ),
+    "Django's, of somewhere else": (
+        {**DJANGO, "mysite/settings.py": SETTINGS.replace(".parent.parent", ".parent")},
+        None,
+    ),
+    "Django's, without a place to collect": ({**DJANGO, "mysite/settings.py": SETTINGS[:100]}, None),
+    "Flask's": (
+        {"app.py": FLASK, "static/a.css": ""},
+        StaticFiles("/static/", "static", "static/"),
+    ),
+    "Flask's, in two places": ({"app.py": FLASK, "static/a.css": "", "shop/static/b.css": ""}, None),
+    "FastAPI's, which mounts them where it likes": ({"main.py": FASTAPI, "static/a.css": ""}, None),
+}
+
+
+@pytest.mark.parametrize("case", STATIC)
+def test_static_files_are_found_where_that_is_sure(tmp_path: Path, case: str) -> None:
+    files, expected = STATIC[case]
+    assert look(write(tmp_path, files)).static_files == expected
+
+
+@pytest.mark.parametrize(
+    ("dependency", "server"),
+    [("flask", "gunicorn, added to what pyproject.toml names"), ("gunicorn", "gunicorn, in pyproject.toml")],
+)
+def test_a_bare_pyproject_is_served_in_any_case(tmp_path: Path, dependency: str, server: str) -> None:
+    text = f'[project]\nname = "shop"\nversion = "1"\ndependencies = ["{dependency}"]\n'
+    assert look(write(tmp_path, {"app.py": FLASK, "pyproject.toml": text})).server == server
 
 
 def test_nothing_is_made_up(tmp_path: Path) -> None:

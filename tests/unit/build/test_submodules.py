@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,25 @@ def test_a_submodule_may_not_be_a_folder_of_this_machine_unless_its_parent_is(re
     mirror.fetch(f"file://{repository.folder}", None)
     with pytest.raises(UsageError, match="is a folder of this machine"):
         mirror._fetch_submodules(folder, "ssh://host/a/shop", commit, 5)
+
+
+def aged(path: Path, days: float) -> None:
+    then = time.time() - days * 86400
+    os.utime(path, (then, then))
+
+
+def test_mirrors_that_nobody_fetched_for_long_are_removed(tmp_path: Path) -> None:
+    for name, days in {"new": 0, "older": 29, "oldest": 31}.items():
+        write(tmp_path, f"{name}.git/HEAD")
+        aged(tmp_path / f"{name}.git", days)
+    mirror.forget_unused(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"new.git", "older.git"}
+
+
+@pytest.mark.parametrize(("days", "left"), [(0.5, 25), (2, 20)])
+def test_of_many_mirrors_those_used_last_are_kept(tmp_path: Path, days: float, left: int) -> None:
+    for number in range(25):
+        write(tmp_path, f"{number}.git/HEAD")
+        aged(tmp_path / f"{number}.git", days + number / 1000)
+    mirror.forget_unused(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{number}.git" for number in range(left)}

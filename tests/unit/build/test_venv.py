@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.support.git import write
 
 from segue.build.declared import Declared
-from segue.build.venv import build_venv, choose_python
+from segue.build.venv import build_venv
 from segue.core.errors import Failed
 
 TINY = "itsdangerous==2.2.0\n"
@@ -51,7 +50,7 @@ def test_a_package_that_cannot_be_had_fails_with_the_tools_last_lines(tmp_path: 
     with pytest.raises(Failed, match="could not be installed") as failed:
         build_venv(declared, tmp_path / "cache", lambda _: None)
     assert "nonexistent" in failed.value.evidence
-    assert not list((tmp_path / "cache").glob("resolved/*"))
+    assert not list((tmp_path / "cache").glob("environments/*"))
 
 
 def test_a_package_in_the_release_is_the_releases_own(tmp_path: Path) -> None:
@@ -68,25 +67,3 @@ def test_a_package_elsewhere_is_installed_as_it_is_now(tmp_path: Path) -> None:
         declared = requirements(tmp_path / name, f"tiny @ file://{tmp_path}/tiny\n")
         build_venv(declared, tmp_path / "cache", lambda _: None)
         assert tiny(tmp_path / name) == name
-
-
-def test_the_configured_interpreter_beats_requirements(tmp_path: Path) -> None:
-    declared = requirements(tmp_path, TINY)
-    assert choose_python(tmp_path, declared, sys.executable) == (Path(sys.executable), False)
-
-
-def test_a_configured_interpreter_that_cannot_be_run_fails(tmp_path: Path) -> None:
-    with pytest.raises(Failed, match="is no interpreter that can be run"):
-        choose_python(tmp_path, None, "missing/python")
-
-
-def test_requirements_mean_an_environment_of_the_releases_own(tmp_path: Path) -> None:
-    declared = requirements(tmp_path / "release", TINY)
-    own = tmp_path / "release" / ".venv" / "bin" / "python"
-    assert choose_python(tmp_path, declared, None) == (own, True)
-
-
-def test_without_requirements_the_projects_own_environment_is_taken(tmp_path: Path) -> None:
-    write(tmp_path, ".venv/bin/python")
-    (tmp_path / ".venv" / "bin" / "python").chmod(0o755)
-    assert choose_python(tmp_path, None, None) == (tmp_path / ".venv/bin/python", False)

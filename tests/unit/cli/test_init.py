@@ -60,6 +60,25 @@ def test_every_key_that_is_commented_out_can_be_used(project: Path) -> None:
     )
 
 
+def test_what_migrates_and_what_the_environment_needs_stand_there_commented_out(project: Path) -> None:
+    (project / ".env.example").write_text(
+        "DATABASE_URL=sqlite:///a.db\nAPI_KEY=\nPORT=80\nDEBUG=no\nMAIL_FROM=me\n# OFF=1\nodd-name=1\n"
+    )
+    (project / "migrations").mkdir()
+    (project / "migrations" / "alembic.ini").touch()
+    init()
+    file = project / "segue.toml"
+    text = file.read_text()
+    # the migrations are run as they are found, and the example's keys are demanded already
+    assert load_config(project, {}).model_fields_set == {"name", "module", "check"}
+    assert "# a deploy migrates the database, by Alembic, in migrations/alembic.ini; so it does not" in text
+    file.write_text(uncomment(text))
+    config = load_config(project, {}, "production")
+    assert config.migrate is False
+    kinds = {"DATABASE_URL": "url", "API_KEY": "secret", "PORT": "int", "DEBUG": "bool", "MAIL_FROM": "text"}
+    assert config.env == kinds
+
+
 def test_the_web_command_is_kept_to(project: Path) -> None:
     (project / "Procfile").write_text(
         "web: gunicorn -w 3 --threads 8 -k gthread -c 'a \"b\" \\.py' wsgi:app\n"

@@ -88,6 +88,13 @@ timeout = "5m"
 [env]
 DATABASE_URL = "url"
 _sentry2 = "secret?"
+
+[static]
+url = "/assets/v1/"
+folder = "shop/dist"
+build = ["npm ci", ["npm", "run", "build"]]
+collect = false
+timeout = "2m"
 """)
     assert load_config(project, {}).model_dump(mode="json") == {
         "name": "store",
@@ -146,7 +153,20 @@ _sentry2 = "secret?"
             **{key: [] for key in ("before_switch", "after_commit", "after_rollback", "on_failure")},
             "timeout": "300s",
         },
+        "static": {
+            "url": "/assets/v1/",
+            "folder": "shop/dist",
+            "build": [["npm", "ci"], ["npm", "run", "build"]],
+            "collect": False,
+            "timeout": "120s",
+        },
     }
+
+
+@pytest.mark.parametrize("url", ["/static", "static/", "/", "/a/../b/", "/./", "/a b/", "/é/", "http://cdn/"])
+def test_static_files_are_at_a_path_that_nginx_can_be_told(url: str) -> None:
+    with pytest.raises(ValueError, match="should"):
+        AppConfig.model_validate({"name": "shop", "static": {"url": url}})
 
 
 def test_a_server_has_keys_of_its_own(project: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.core.contract import KINDS, Contract, Demand, digest
+from segue.core.contract import KINDS, Contract, Demand, digest, kind_of
 
 LONG = "0123456789abcdef"
 GOOD = {
@@ -22,7 +22,7 @@ BAD = {
     "url": ("", "shop.db", "//db/shop", "http//x", "http://a b", " http://a", "1a://x", "http://a\n"),
     "secret": ("", LONG[1:]),
     "int": ("", "1.0", "8000 ", "0x10", "\u0663", "1_000", "1\n"),
-    "bool": ("", "2", "y", "enabled", "true\n"),
+    "bool": ("", "2", "y", "enabled", "true\n", "ye\u017f"),
 }
 
 
@@ -46,11 +46,39 @@ def test_a_key_may_be_missing_where_it_says_so(kind: str) -> None:
 
 def test_a_secret_is_not_the_examples() -> None:
     contract = Contract.of({"KEY": "secret", "NAME": "text"}, {"KEY": LONG, "NAME": LONG})
-    assert [*contract.broken_by({"KEY": LONG, "NAME": LONG}).values()] == [
-        "still has the value of .env.example"
-    ]
+    broken = contract.broken_by({"KEY": LONG, "NAME": LONG})
+    assert {one.key: said for one, said in broken.items()} == {"KEY": "still has the value of .env.example"}
     assert not contract.broken_by({"KEY": LONG + "x", "NAME": ""})
     assert LONG not in str(contract)
+
+
+@pytest.mark.parametrize("value", ["", LONG, "\udcff"])
+def test_an_example_is_known_by_a_short_digest(value: str) -> None:
+    """Also one that is no valid text: it came from a file."""
+    assert len(digest(value)) == 16
+    assert digest(value) != digest(value + "x")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind"),
+    [
+        ("DATABASE_URL", "sqlite:///shop.db", "url"),
+        ("PORT", "8000", "int"),
+        ("WORKERS", "1", "int"),
+        ("DEBUG", "false", "bool"),
+        ("NAME", "tea shop", "text"),
+        ("NAME", "", "text"),
+        ("NUMBER", "\u0663", "text"),
+        ("ANSWER", "ye\u017f", "text"),
+        ("SECRET_KEY", "8000", "secret"),
+        ("db_password", "", "secret"),
+        ("API_TOKEN", "x", "secret"),
+        ("STRIPE_KEY", "x", "secret"),
+        ("KEY_COUNT", "3", "int"),
+    ],
+)
+def test_an_examples_kind_is_told_by_its_name_and_its_value(key: str, value: str, kind: str) -> None:
+    assert kind_of(key, value) == kind
 
 
 def test_the_example_demands_what_the_config_does_not_speak_of() -> None:
@@ -81,5 +109,5 @@ def test_a_contract_is_written_and_read_back() -> None:
 def test_what_is_no_demand_is_refused(change: dict[str, str]) -> None:
     good = Demand("A", "url")
     assert Contract.from_list(Contract((good,)).as_list()).demands == (good,)
-    with pytest.raises(ValueError, match="no demand"):
+    with pytest.raises(ValueError, match=r"^that is no demand on a key$"):
         Contract.from_list([{**vars(good), **change}])

@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.core.ids import (
+    earlier_id,
     generation_id,
     generation_number,
+    generation_of,
     is_generation_id,
+    is_receipt_id,
     is_release_id,
     new_release_id,
     release_of,
@@ -46,6 +49,9 @@ def test_every_name_made_is_one_that_is_known_again(
     assert not is_generation_id(release)
     assert is_generation_id(generation)
     assert (release_of(generation), generation_number(generation)) == (release, number)
+    for receipt in (generation, earlier_id(generation, number)):
+        assert is_receipt_id(receipt)
+        assert generation_of(receipt) == generation
 
 
 @given(times, times, revisions, revisions)
@@ -81,3 +87,13 @@ def test_a_start_is_numbered_from_one_in_plain_digits(number: str) -> None:
 def test_nothing_else_is_a_release(name: str) -> None:
     assert not is_release_id(name)
     assert not is_generation_id(f"{name}.1")
+
+
+@pytest.mark.parametrize("name", ["", "~1", "a~1", "20261121T013455-tree~1"])
+def test_a_receipt_is_of_a_generation(name: str) -> None:
+    assert not is_receipt_id(name)
+
+
+@pytest.mark.parametrize("end", ["~", "~0", "~1~1", "~-1", "~../1", "~1.html", "~\u0663", "~1\n"])
+def test_an_earlier_receipt_is_numbered_in_plain_digits(end: str) -> None:
+    assert not is_receipt_id(f"20261121T013455-tree.1{end}")

@@ -20,6 +20,8 @@ def found(*classes: str, **words: Any) -> dict[str, Any]:
             "why": f"does {number}",
             "where": f"a{number}_.py:{number}",
             "atomic": True,
+            "phase": "",
+            "needs": [f"a{number - 1}"],
         }
         for number, kind in enumerate(classes)
     ]
@@ -46,18 +48,64 @@ def test_what_the_old_code_can_not_live_with_is_refused(
     assert (error.value.kind, error.value.message) == (kind, message)
     assert "a1_.py:1: a1 does 1" in error.value.evidence
     assert "--allow-contract" in error.value.hint
+    assert 'phase = "post"' in error.value.hint
 
 
-def test_allowed_it_is_told_and_without_old_code_there_is_nothing_to_tell() -> None:
-    judged = judge("alembic", found("expand", "contract"), lives=LIVE, allowed=True)
-    assert judged.contracts
+def phased(*phases: tuple[str, str]) -> dict[str, Any]:
+    """What was found of revisions of such a class and phase, one after the other."""
+    document = found(*(kind for kind, _ in phases))
+    for one, (_, phase) in zip(document["pending"], phases, strict=True):
+        one["phase"] = phase
+    return document
+
+
+def test_what_is_allowed_waits_for_the_end_of_the_old_code() -> None:
+    judged = judge("alembic", found("expand", "contract", "unreadable"), lives=LIVE, allowed=True)
+    assert (judged.now.revisions, judged.later.revisions) == (("a0",), ("a1", "a2"))
+    assert judged.later.contracting == {"a1", "a2"}
     assert list(judged.notes("R")) == [
-        f"--allow-contract: a1_.py:1: a1 does 1 (contract) while {LIVE} serves",
-        "from here on no rollback goes back past R",
+        f"once {LIVE} has stopped: a1_.py:1: a1 does 1 (contract)",
+        f"once {LIVE} has stopped: a2_.py:2: a2 does 2 (unreadable)",
+        "from then on no rollback goes back past R",
     ]
     alone = judge("alembic", found("contract"), lives=None, allowed=False)
-    assert (alone.revisions, list(alone.notes("R"))) == (("a0",), [])
-    assert not judge("alembic", found("expand"), lives=LIVE, allowed=False).contracts
+    assert (alone.now.revisions, alone.later.revisions, list(alone.notes("R"))) == (("a0",), (), [])
+    assert not judge("alembic", found("expand"), lives=LIVE, allowed=False).now.contracting
+
+
+def test_a_revision_may_say_itself_when_it_runs() -> None:
+    told = phased(("unreadable", "pre"), ("expand", ""), ("contract", "post"))
+    judged = judge("alembic", told, lives=LIVE, allowed=False)
+    assert (judged.now.revisions, judged.later.revisions) == (("a0", "a1"), ("a2",))
+    # who says that the old code can live with it says that it can be gone back to, but for a contract
+    assert not judged.now.contracting
+    assert f'phase = "pre": a0_.py:0: a0 does 0 (unreadable) while {LIVE} serves' in judged.notes("R")
+    assert judge("alembic", phased(("contract", "pre")), lives=LIVE, allowed=True).now.contracting == {"a0"}
+    # and it is so with --allow-contract as well
+    assert judge("alembic", told, lives=LIVE, allowed=True) == judged
+    assert judge("alembic", told, lives=None, allowed=False).now.revisions == ("a0", "a1", "a2")
+    with pytest.raises(Failed, match="a0 has the phase 'psot', and there is none such") as error:
+        judge("alembic", phased(("expand", "psot")), lives=None, allowed=True)
+    assert error.value.kind == "phase"
+
+
+def test_what_is_to_run_first_must_not_come_after_what_runs_last() -> None:
+    for document, allowed in (
+        (phased(("contract", "post"), ("expand", "")), False),
+        (found("contract", "expand"), True),
+    ):
+        with pytest.raises(Failed) as error:
+            judge("alembic", document, lives=LIVE, allowed=allowed)
+        assert error.value.kind == "order"
+        assert error.value.message == (
+            f"Revision a1 is for before the switch, and comes after a0, which runs once {LIVE} has stopped."
+        )
+        assert "deploy in two: the first without a1" in error.value.hint
+    # of another branch, or another app of Django's, it is free to go first
+    free = phased(("contract", "post"), ("expand", ""))
+    free["pending"][1]["needs"] = ["a"]
+    judged = judge("django", free, lives=LIVE, allowed=False)
+    assert (judged.now.revisions, judged.later.revisions) == (("a1",), ("a0",))
 
 
 def test_several_heads_and_a_database_that_is_ahead_are_refused_even_when_allowed() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segue.build.source import Source
-from segue.config.schema import AppConfig, Hooks
+from segue.config.schema import AppConfig, Hooks, Static
 from segue.core.plan import Plan
 from segue.deploy.plan import BLUE_GREEN, HANDOFF, Ground, plan_deploy, plan_return, plan_start
 from segue.deploy.steps import PHASES, STEPS
@@ -40,21 +40,29 @@ def names(plan: Plan) -> list[str]:
 
 
 def test_a_deploy_goes_through_all_phases() -> None:
-    wanted = ["build", "import", "migrate", "boot", "ready", "switch", "watch", "commit", "drain", "prune"]
+    wanted = ["build", "import", "migrate", "boot", "ready", "switch", "watch", "commit", "drain"]
+    wanted += ["contract", "prune"]
     assert names(deploy(LIVE)) == wanted
     wanted.insert(6, "verify")
     assert names(deploy(LIVE, BLUE_GREEN)) == wanted
     wanted.insert(9, "processes")
     assert names(deploy(LIVE, BLUE_GREEN, processes=("worker",))) == wanted
-    config = CONFIG.model_copy(update={"hooks": HOOKS})
+    config = CONFIG.model_copy(update={"hooks": HOOKS, "static": Static()})
     everything = Ground(config, "production", BLUE_GREEN, LIVE, ("worker",))
     deployed = plan_deploy(everything, RELEASE, source=SOURCE, module="wsgi:app")
     back = plan_return(everything, f"{RELEASE}.2")
-    hooked = ["after_build", "before_switch", "after_commit"]
+    hooked = ["after_build", "static", "before_switch", "after_commit"]
     assert [name for name in names(deployed) if name not in wanted] == hooked
     assert [name for name in names(back) if name not in wanted] == ["before_switch", "after_rollback"]
     assert [name for name in STEPS if name not in ("env", "after_rollback")] == names(deployed)
     assert deployed.steps[1].does == "run flask warm 'the cache', then true"
+
+
+@pytest.mark.parametrize(("strategy", "last"), [(HANDOFF, "after_commit"), (BLUE_GREEN, "drain")])
+def test_hooks_after_the_commit_run_when_the_new_release_alone_answers(strategy: str, last: str) -> None:
+    hooked = Ground(CONFIG.model_copy(update={"hooks": HOOKS}), "production", strategy, LIVE)
+    plan = plan_deploy(hooked, RELEASE, source=SOURCE, module="wsgi:app")
+    assert [name for name in names(plan) if name in ("drain", "after_commit")][-1] == last
 
 
 def test_a_plan_that_starts_something_tells_what_there_is_to_say_of_its_environment() -> None:
@@ -121,6 +129,7 @@ DOES = {
     "watch": "both serve: compare them for 10.0 s and 50 answers, at most 60.0 s; worse is taken back",
     "commit": f"{RELEASE}.1 is the live generation from here on",
     "drain": f"{LIVE} stops accepting, finishes what it holds, and leaves; cut after 7.0 s",
+    "contract": f"run the migrations that had to wait until {LIVE} had stopped, if there are any",
     "prune": "keep 3 good releases on disk",
 }
 
@@ -145,6 +154,7 @@ BLUE_GREEN_DOES = {
     "watch": "compare it with what served before for 10.0 s and 50 answers, at most 60.0 s; "
     "worse is taken back",
     "drain": f"{LIVE} finishes what it holds, for 7.0 s at most, and is kept warm for 60.0 s",
+    "contract": f"{DOES['contract']}; nothing is kept warm then",
 }
 
 
@@ -171,4 +181,22 @@ def test_the_words_of_a_start_and_of_a_return() -> None:
 
 
 def test_every_phase_before_the_commit_has_its_step() -> None:
-    assert list(PHASES) == names(deploy(LIVE))[: names(deploy(LIVE)).index("commit")]
+    config = CONFIG.model_copy(update={"static": Static()})
+    plan = plan_deploy(Ground(config, "local", HANDOFF, LIVE), RELEASE, source=SOURCE, module="wsgi:app")
+    assert list(PHASES) == names(plan)[: names(plan).index("commit")]
+
+
+@pytest.mark.parametrize(
+    ("static", "does"),
+    [
+        ({}, "run Django's collectstatic, where it is a Django project; have"),
+        ({"collect": False}, "have"),
+        ({"build": ["npm ci", "npm run build"], "collect": "make css"},
+         "run `npm ci`, then `npm run build`, then `make css`; have"),
+    ],
+)  # fmt: skip
+def test_the_words_of_static_files(static: dict[str, object], does: str) -> None:
+    config = AppConfig.model_validate({"name": "shop", "static": static})
+    plan = plan_deploy(Ground(config, "local", HANDOFF, LIVE), RELEASE, source=SOURCE, module="wsgi:app")
+    (step,) = (one for one in plan.steps if one.name == "static")
+    assert step.does == f"{does} what is in static beside the files of all releases on disk"

@@ -28,7 +28,7 @@ def add(releases: Releases, *states: State) -> None:
     """One release in each of `states`, oldest first; the good ones were live in that order."""
     for number, state in enumerate(states):
         live_at = {"live_at": f"2026-11-21T{number:02d}"} if state is State.GOOD else {}
-        releases.update(IDS[number], state=state, **live_at)
+        releases.update(IDS[number], state=state, server="gunicorn", **live_at)
         releases.home.release(IDS[number]).mkdir()
 
 
@@ -45,6 +45,21 @@ def test_a_rollback_goes_to_the_good_release_that_was_live_last(releases: Releas
     assert releases.rollback_target(live(5), None) == IDS[1]
     releases.update(IDS[0], live_at="2026-11-22")
     assert releases.rollback_target(live(5), None) == IDS[0]
+
+
+def test_no_rollback_goes_back_past_a_contract_unless_that_was_undone(releases: Releases) -> None:
+    add(releases, GOOD, GOOD, GOOD)
+    releases.bar_rollbacks(past=IDS[1])
+    assert releases.bars_rollbacks(past=IDS[1])
+    assert not releases.bars_rollbacks(past=IDS[2])
+    # what is barred already stays so, whatever comes of this one
+    releases.bar_rollbacks(past=IDS[2])
+    releases.allow_rollbacks(past=IDS[2])
+    assert releases.rollback_target(live(2), IDS[1]) == IDS[1]
+    with pytest.raises(Refused, match="may not find in the database what it needs"):
+        releases.rollback_target(live(2), IDS[0])
+    releases.allow_rollbacks(past=IDS[1])
+    assert releases.rollback_target(live(2), IDS[0]) == IDS[0]
 
 
 @pytest.mark.parametrize("others", [(), (BAD,), (READY,), (FAILED,), (BUILDING,)])
@@ -67,6 +82,13 @@ def test_any_release_that_was_built_can_be_wished_for(releases: Releases, state:
 def test_a_release_that_was_not_built_can_not_be_wished_for(releases: Releases, state: State) -> None:
     add(releases, GOOD, state)
     with pytest.raises(Refused, match="could not be built"):
+        releases.rollback_target(live(0), IDS[1])
+
+
+def test_a_release_that_was_never_imported_can_not_be_wished_for(releases: Releases) -> None:
+    add(releases, GOOD, READY)
+    releases.update(IDS[1], server=None)
+    with pytest.raises(Refused, match="was never imported"):
         releases.rollback_target(live(0), IDS[1])
 
 

@@ -159,3 +159,18 @@ def test_only_names_of_releases_and_generations_are_listed(home: Home) -> None:
 def test_nothing_is_listed_before_there_is_anything(tmp_path: Path) -> None:
     assert Home(tmp_path).releases() == []
     assert Home(tmp_path).generations() == []
+
+
+def test_a_generation_that_is_brought_in_again_keeps_its_earlier_receipts(home: Home) -> None:
+    home.set_receipt_aside(LIVE)
+    assert home.receipts() == []
+    for number in range(3):
+        home.set_receipt_aside(LIVE)
+        assert not home.receipt(LIVE).exists(), "who asks how it went would be told of the old one"
+        home.receipt(LIVE).write_text(f"receipt {number}")
+        if number != 1:  # not every deploy is measured
+            home.timeline(LIVE).write_text(f"timeline {number}")
+    told = {path.stem: path.read_text() for path in home.receipts()}
+    assert told == {f"{LIVE}~1": "receipt 0", f"{LIVE}~2": "receipt 1", LIVE: "receipt 2"}
+    timelines = {path.name: path.read_text() for path in (home.root / "receipts").glob("*.timeline")}
+    assert timelines == {f"{LIVE}~1.timeline": "timeline 0", f"{LIVE}.timeline": "timeline 2"}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.support.site import until
 
+from segue.disk.processes import process
+
 DIES = """
 import asyncio, os, signal, sys
 from pathlib import Path
@@ -30,5 +32,4 @@ def test_a_command_of_the_apps_dies_with_a_killed_executor(tmp_path: Path) -> No
         (sys.executable, "-c", DIES, str(tmp_path)), capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode < 0, done.stderr
-    task = Path("/proc", done.stdout.strip())
-    until(lambda: not task.exists() or "\nState:\tZ" in (task / "status").read_text(), what="its end")
+    until(lambda: process(int(done.stdout)) is None, what="its end")

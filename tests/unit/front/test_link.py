@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from segue.front.link import Link
+from segue.front.link import Link, StaticLink
 
 ONE, TWO = "20261121T013455-8c1f2e9.1", "20261121T013500-8c1f2e9.1"
 
@@ -109,3 +109,20 @@ def test_removed_leads_nowhere_and_can_be_removed_again(link: Link) -> None:
         link.remove()
         link.remove()
         assert link.routed() is None
+
+
+def test_the_link_to_static_files_leads_where_it_is_told_or_nowhere(tmp_path: Path) -> None:
+    link = StaticLink(tmp_path)
+    assert link.leads_to() is None
+    link.lead(None)
+    for folder in (tmp_path / "one", tmp_path / "two", tmp_path / "two"):
+        link.lead(folder)
+        assert link.leads_to() == folder
+    inode = link.path.lstat().st_ino
+    link.lead(tmp_path / "two")
+    assert link.path.lstat().st_ino == inode
+    StaticLink(tmp_path, "no-such-user").lead(tmp_path / "one")
+    assert link.leads_to() == tmp_path / "one"
+    link.lead(None)
+    assert link.leads_to() is None
+    assert [*tmp_path.iterdir()] == []

@@ -10,7 +10,7 @@ import pytest
 
 from segue.config.schema import Target
 from segue.core.errors import UsageError
-from segue.front.site import Doors, access_log, error_log, render_site, variable_prefix
+from segue.front.site import Doors, StaticPlace, access_log, error_log, render_site, variable_prefix
 
 SOCKET = Path("/run/segue/shop/front/live.sock")
 TLS: dict[str, Any] = {
@@ -170,3 +170,22 @@ def test_a_site_needs_a_name() -> None:
 def test_half_a_certificate_is_refused(missing: str) -> None:
     with pytest.raises(UsageError, match="go together"):
         render(**{**TLS, missing: None})
+
+
+def test_static_files_are_nginxs_and_what_it_lacks_the_apps() -> None:
+    def with_static(url: str, folder: str = "/run/segue/shop/front/static", **settings: Any) -> str:
+        place = StaticPlace(url, Path(folder))
+        return render_site("shop", target(**settings), SOCKET, doors=Doors(), static=place)
+
+    assert "static" not in render()
+    text = with_static("/assets/v1/")
+    assert re.findall(r"^    location (.*) \{$", text, re.MULTILINE) == ["^~ /assets/v1/", "/", "@app"]
+    # both end in a slash: without it nginx would serve what is beside the folder
+    assert directives(text, "alias") == ["/run/segue/shop/front/static/"]
+    assert directives(text, "proxy_pass") == [f"http://unix:{SOCKET}"] * 2
+    assert [text.count("alias") for text in servers(with_static("/static/", **TLS))] == [0, 1]
+    for url in ("/static", "static/", "/", "//", "/../", "/a/./", "/a b/", "/a;/", "/a{/", '/a"/', "/é/"):
+        with pytest.raises(UsageError):
+            with_static(url)
+    with pytest.raises(UsageError):
+        with_static("/static/", "/run/a b")

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.proof.connection import Answer
-from segue.proof.report import SPOILT_LAG_MS, Tally, percentile
+from segue.proof.percentile import percentile
+from segue.proof.report import SPOILT_LAG_MS, Tally
 
 END = 1000.0
 LOST = "reset"
@@ -28,7 +29,7 @@ def tally_of(pairs: list[tuple[float, int | str]]) -> Tally:
     for at, outcome in pairs:
         tally.start(late=0.0)
         if isinstance(outcome, str):
-            tally.fail(outcome, "seen", now=at, shot="GET /")
+            tally.fail(outcome, "seen", planned=at, now=at, shot="GET /")
         else:
             tally.answer(Answer(outcome, "r1", "r1.2"), planned=at, now=at, shot="GET /")
     return tally
@@ -109,5 +110,5 @@ def test_the_report_has_the_documented_keys() -> None:
     } <= document.keys()  # fmt: skip
     assert document["latency_ms"] == {"p50": None, "p95": None, "p99": None, "max": None}
     assert document["samples"] == [
-        {"at_s": 1.0, "kind": "status_500", "detail": "a full answer", "shot": "GET /"}
+        {"at_s": 1.0, "kind": "status_500", "detail": "a full answer", "shot": "GET /", "idle_s": None}
     ]

@@ -17,7 +17,7 @@ from alembic import op
 
 revision = "{name}"
 down_revision = {down!r}
-
+{phase}
 
 def upgrade():
     op.create_table("{name}", sa.Column("id", sa.Integer, primary_key=True))
@@ -32,8 +32,9 @@ def project(folder: Path) -> None:
     add(folder, "a1", None)
 
 
-def add(folder: Path, name: str, down: str | None) -> None:
-    (folder / "migrations" / "versions" / f"{name}_.py").write_text(REVISION.format(name=name, down=down))
+def add(folder: Path, name: str, down: str | tuple[str, ...] | None, phase: str = "") -> None:
+    text = REVISION.format(name=name, down=down, phase=phase)
+    (folder / "migrations" / "versions" / f"{name}_.py").write_text(text)
 
 
 def migrate(folder: Path, *revisions: str) -> dict[str, Any]:
@@ -60,4 +61,23 @@ def test_a_project_with_alembic_alone_is_read_and_migrated(tmp_path: Path) -> No
     assert migrate(tmp_path, "atomic", "a1", "a2") == {"kind": "ok", "applied": ["a1", "a2"]}
     assert migrate(tmp_path, "piecemeal", "a1", "a2") == {"kind": "ok", "applied": []}
     assert migrate(tmp_path)["current"] == ["a2"]
+    assert migrate(tmp_path)["transactional"] is False
     assert (tmp_path / "shop.db.migrating").exists()
+
+
+def test_part_of_what_is_pending_can_be_run_of_branches_too(tmp_path: Path) -> None:
+    project(tmp_path)
+    for name, down, phase in (
+        ("a2", "a1", ""),
+        ("b2", "a1", ""),
+        ("c3", ("a2", "b2"), 'phase = "post"'),
+    ):
+        add(tmp_path, name, down, phase)
+    found = {one["revision"]: one for one in migrate(tmp_path)["pending"]}
+    assert {name: one["phase"] for name, one in found.items()} == {"a1": "", "a2": "", "b2": "", "c3": "post"}
+    assert (found["a1"]["needs"], sorted(found["c3"]["needs"])) == ([], ["a2", "b2"])
+    ran = migrate(tmp_path, "atomic", "a1", "a2", "b2")
+    assert (ran["applied"][0], sorted(ran["applied"])) == ("a1", ["a1", "a2", "b2"])
+    assert sorted(migrate(tmp_path)["current"]) == ["a2", "b2"]
+    assert migrate(tmp_path, "atomic", "a1", "b2") == {"kind": "ok", "applied": []}
+    assert migrate(tmp_path, "atomic", "c3") == {"kind": "ok", "applied": ["c3"]}

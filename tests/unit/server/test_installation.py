@@ -82,6 +82,16 @@ def test_another_version_takes_the_place_in_one_step_and_keepers_are_restarted(s
     assert {path.name for path in server.layout().opt.parent.iterdir()} == {"segue", NEW, NEWER}
 
 
+def test_what_a_cut_left_is_gone_before_all_counts_as_done(server: Picture) -> None:
+    opt = server.layout().opt
+    left = opt.with_name(f".{OLD}.0123abcd")
+    left.mkdir(parents=True)
+    opt.mkdir()  # so no link can be made, and it ends there
+    with pytest.raises(IsADirectoryError):
+        installed(server, NEW)
+    assert not left.exists()
+
+
 def test_a_newer_segue_is_not_replaced_by_an_older_one(server: Picture) -> None:
     installed(server, NEW)
     server.source = Skeleton(OLD)

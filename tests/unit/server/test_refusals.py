@@ -48,6 +48,14 @@ def test_a_link_in_the_place_of_a_file_or_folder_is_refused(server: Picture, tmp
     assert f"{server.layout().home} is there, and is no folder" in evidence
 
 
+def test_a_segue_on_an_interpreter_that_the_app_cannot_read_is_refused(
+    server: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.prefix", str(server.layout().opt))
+    monkeypatch.setattr("segue.server.origin._BASE", "/root/.local/share/uv/python/bin/python3.11")
+    assert f"{server.layout().opt} runs on /root/.local" in refused(server).evidence
+
+
 def test_a_folder_of_somebody_elses_is_refused(server: Picture) -> None:
     (server.layout().home / "website").mkdir(parents=True)
     assert "not segue's: website" in refused(server).evidence

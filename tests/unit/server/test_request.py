@@ -17,14 +17,24 @@ from segue.core.errors import Refused, UsageError
 from segue.server.request import Request, read_request
 
 CONFIG = AppConfig.model_validate({"name": "shop", "watch": "2s", "check": "/healthz"})
-SOURCE = Source(Path("/home/deploy/shop"), "8c1f2e9" + "0" * 33, "8c1f2e9", dirty=False, git=True)
+SOURCE = Source(
+    Path("/home/deploy/shop"),
+    "8c1f2e9" + "0" * 33,
+    "8c1f2e9",
+    dirty=False,
+    git=True,
+    log=("8c1f2e9 Sell tea",),
+)
 CONTRACT = Contract.of({"PORT": "int?"}, {"SECRET_KEY": "change-me"})
 REQUEST = Request("shop", "deploy", {"wait": True}, "ann", CONFIG, SOURCE, "wsgi:app", (), CONTRACT)
 GOOD: dict[str, Any] = REQUEST.as_dict()
 
 
 def test_a_request_comes_back_from_its_line() -> None:
-    assert read_request(json.loads(json.dumps(GOOD))) == REQUEST
+    found = read_request(json.loads(json.dumps(GOOD)))
+    assert found == REQUEST
+    assert found.source
+    assert found.source.log == SOURCE.log
 
 
 def test_a_look_needs_no_config() -> None:
@@ -66,6 +76,7 @@ def test_a_look_needs_no_config() -> None:
                 {"commit": "HEAD"},
                 {"commit": "8c1f2e9;id"},
                 {"dirty": "no"},
+                {"log": None},
             )
         ),
     ],
@@ -73,6 +84,13 @@ def test_a_look_needs_no_config() -> None:
 def test_what_is_odd_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="That is no request"):
         read_request({**GOOD, **change})
+
+
+def test_what_another_python_takes_for_a_letter_is_a_space_here() -> None:
+    log = ["8c1f2e9 a\x1b[31m", "8c1f2e9 " + "a" * 200, *["8c1f2e9 a"] * 60]
+    source = read_request({**GOOD, "source": {**GOOD["source"], "log": log}}).source
+    assert source is not None
+    assert (source.log[0], len(source.log[1]), len(source.log)) == ("8c1f2e9 a [31m", 160, 50)
 
 
 @pytest.mark.parametrize("version", [None, "0.0.1", 3, "x" * 1000])

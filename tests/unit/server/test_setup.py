@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -88,6 +89,15 @@ def test_what_was_decided_can_be_read_back(server: Picture) -> None:
     with pytest.raises(Refused) as caught:
         read_installed(server.layout("blog"))
     assert caught.value.kind == "not_set_up"
+
+
+def test_what_an_earlier_version_decided_asks_for_no_static_files(server: Picture) -> None:
+    done(server, planned(server))
+    file = server.layout().installed
+    document = json.loads(file.read_text())
+    assert document.pop("static_url") is None
+    file.write_text(json.dumps(document))
+    assert read_installed(server.layout()).static_url is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"app": "blog"}', '{"app": "shop", "more": 1}'])

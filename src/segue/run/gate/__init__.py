@@ -2,8 +2,8 @@
 
 The whole folder is copied into that of each generation, as ``gate/segue_gate``, so that an upgrade of segue
 can't change a generation that runs. It needs Python 3.10 or newer, and imports nothing but the standard
-library, the app's own server, and what makes the app's migrations. Its protocol is files in the generation's
-folder, because files stay when the keeper dies:
+library, the app's own server, what makes the app's migrations, and what collects its static files. Its
+protocol is files in the generation's folder, because files stay when the keeper dies:
 
 ``start.json``   what to start, written before the start
 ``booted.json``  the master has read its config: how many workers there will be, what was overruled

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationStep
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from alembic.util import CommandError, to_tuple
 
 from . import database_lock
 from .alembic_reading import read_revision
@@ -73,12 +73,25 @@ class AlembicHistory:
         current, heads = self.current(), list(self._script.get_heads())
         unknown = [revision for revision in current if not self._knows(revision)]
         fresh: set[str] = set()
-        pending = [] if unknown or len(heads) != 1 else self._pending(heads[0], current)
-        found = [
-            read_revision(script, self._dialect, fresh).as_dict(script.revision, os.path.relpath(script.path))
-            for script in pending
-        ]
+        pending = [] if unknown or len(heads) != 1 else self._pending(heads, current)
+        found = [self._read(script, fresh) for script in pending]
         return {"heads": heads, "current": current, "unknown": unknown, "pending": found}
+
+    def _read(self, script: Any, fresh: set[str]) -> dict[str, Any]:
+        findings = read_revision(script, self._dialect, fresh)
+        asks = {"phase": str(getattr(script.module, "phase", "")), "needs": self._needs(script)}
+        return {**findings.as_dict(script.revision, os.path.relpath(script.path)), **asks}
+
+    def lacking(self, wanted: Sequence[str]) -> list[str]:
+        """See `History`."""
+        found: list[str] = []
+
+        def look(heads: Any, _context: Any) -> list[Any]:
+            found.extend(script.revision for script in self._lacking(wanted, heads))
+            return []
+
+        self._enter(look)
+        return found
 
     def upgrade(self, wanted: Sequence[str], *, again: bool) -> None:
         """See `History`."""
@@ -92,18 +105,13 @@ class AlembicHistory:
         return str(self._script.get_revision(revision).path)
 
     def _upgrade(self, wanted: Sequence[str], lock_timeout: int) -> None:
-        head = wanted[-1]
-
         def steps(heads: Any, context: Any) -> Any:
-            found = self._pending(head, list(heads))
-            pending = [script.revision for script in found]
-            if pending != list(wanted)[len(wanted) - len(pending) :]:
-                raise Changed(f"pending now: {', '.join(pending)}")
+            found = self._lacking(wanted, heads)
             if context.dialect.name == "postgresql":
                 context.connection.exec_driver_sql(f"SET lock_timeout = '{lock_timeout}s'")
             return [MigrationStep.upgrade_from_script(self._script.revision_map, script) for script in found]
 
-        self._enter(steps, destination_rev=head)
+        self._enter(steps, destination_rev=wanted[-1])
 
     def _enter(self, act: Callable[[Any, Any], Any], **words: Any) -> None:
         words = words or {"dont_mutate": True}
@@ -116,9 +124,23 @@ class AlembicHistory:
         except CommandError:
             return False
 
-    def _pending(self, head: str, current: list[str]) -> list[Any]:
-        newest_first = self._script.iterate_revisions(head, tuple(current) or "base", implicit_base=True)
+    def _lacking(self, wanted: Sequence[str], current: Sequence[str]) -> list[Any]:
+        found = self._pending(wanted, current)
+        if more := [script.revision for script in found if script.revision not in wanted]:
+            raise Changed(f"pending now, too: {', '.join(more)}")
+        return found
+
+    def _pending(self, wanted: Sequence[str], current: Sequence[str]) -> list[Any]:
+        """What of `wanted`, and of what that needs, a database at `current` lacks; the oldest first."""
+        scripts = [self._script.get_revision(revision) for revision in wanted]
+        needed = {revision for script in scripts for revision in self._needs(script)}
+        last = tuple(revision for revision in wanted if revision not in needed)
+        newest_first = self._script.iterate_revisions(last, tuple(current) or "base", implicit_base=True)
         return list(newest_first)[::-1]
+
+    def _needs(self, script: Any) -> list[str]:
+        names = (*to_tuple(script.down_revision, ()), *to_tuple(script.dependencies, ()))
+        return [one.revision for name in names for one in self._script.get_revisions(name)]
 
 
 def _take(connection: Any, deadline: float) -> bool:

@@ -137,7 +137,7 @@ class Gated:
             await self._app(scope, receive, send)
         elif kind != "http":
             await self._converse(scope, receive, send)
-        elif scope["query_string"] == self._asked_what_it_sees:
+        elif scope.get("query_string") == self._asked_what_it_sees:
             await self._tell_what_it_sees(scope, send)
         else:
             await self._answer(scope, receive, send)

@@ -80,19 +80,33 @@ class DjangoHistory:
         migration = MigrationExecutor(self._connection).loader.disk_migrations[app, name]
         return str(sys.modules[migration.__module__].__file__)
 
+    def lacking(self, wanted: Sequence[str]) -> list[str]:
+        """See `History`."""
+        found = [_name((one.app_label, one.name)) for one in self._pending(_last_of(wanted))]
+        if more := [revision for revision in found if revision not in wanted]:
+            raise Changed(f"pending now, too: {', '.join(more)}")
+        return found
+
     def _upgrade(self, wanted: Sequence[str], lock_timeout: int) -> None:
-        pending = [f"{one.app_label}.{one.name}" for one in self._pending()]
-        if pending != list(wanted)[len(wanted) - len(pending) :]:
-            raise Changed(f"pending now: {', '.join(pending)}")
+        lacking = self.lacking(wanted)
         if self._connection.vendor == "postgresql":
             with self._connection.cursor() as cursor:
                 cursor.execute(f"SET lock_timeout = '{lock_timeout}s'")
         # the command, not the executor: it makes permissions and content types as well
-        call_command("migrate", interactive=False)
+        if len(lacking) == len(self._pending()):
+            call_command("migrate", interactive=False)
+            return
+        for app, name in _last_of(wanted):
+            # one that came with another's by now must not be asked for: Django would go back to it
+            if self._pending([(app, name)]):
+                call_command("migrate", app, name, interactive=False)
 
-    def _pending(self) -> list[Any]:
+    def _pending(self, targets: Sequence[tuple[str, str]] | None = None) -> list[Any]:
+        """The migrations that the database lacks for `targets`; without them, for all there are."""
         executor = MigrationExecutor(self._connection)
-        return [migration for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+        wanted = executor.loader.graph.leaf_nodes() if targets is None else targets
+        lacking = [target for target in wanted if target not in executor.loader.applied_migrations]
+        return [migration for migration, _ in executor.migration_plan(lacking)]
 
     def _read(self, pending: list[Any]) -> list[dict[str, Any]]:
         loader = MigrationExecutor(self._connection).loader
@@ -102,6 +116,23 @@ class DjangoHistory:
         for migration in pending:
             file = str(sys.modules[migration.__module__].__file__)
             findings = read_migration(migration, file, state, self._connection, fresh)
-            name = f"{migration.app_label}.{migration.name}"
-            found.append(findings.as_dict(name, os.path.relpath(file)))
+            key = (migration.app_label, migration.name)
+            needs = [_name(one.key) for one in loader.graph.node_map[key].parents]
+            asks = {"phase": _phase(migration), "needs": needs}
+            found.append({**findings.as_dict(_name(key), os.path.relpath(file)), **asks})
         return found
+
+
+def _name(key: tuple[str, str]) -> str:
+    return ".".join(key)
+
+
+def _last_of(wanted: Sequence[str]) -> list[tuple[str, str]]:
+    """The last of the `wanted` migrations of each app."""
+    return list(dict(revision.split(".", 1) for revision in wanted).items())
+
+
+def _phase(migration: Any) -> str:
+    """What it says of itself, in its class or its module."""
+    of_module = getattr(sys.modules[migration.__module__], "phase", "")
+    return str(getattr(migration, "phase", of_module))

@@ -1,15 +1,18 @@
 """Gunicorn's gevent worker: when it leaves, connections that wait for a request are closed after the linger.
 
 Gunicorn has nothing but their keep-alive timeout, so with a long one an idle connection kept the worker until
-its drain ended.
+its drain ended. And none is closed on which something has come: on a busy machine one turn of the loop may
+take so long that a request comes after its look for input, and before it gets to the end of the wait.
 """
 
 from __future__ import annotations
 
 import os
+import select
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent.local  # type: ignore[import-untyped]
+from gevent import monkey
 from gunicorn.workers.base import Worker
 
 from . import files
@@ -20,8 +23,11 @@ Waiting = dict[Any, "Wait"]
 class Wait(gevent.Timeout):  # type: ignore[misc] # gevent has no types
     """The time that one connection may wait for its next request."""
 
-    def __init__(self, seconds: float, waiting: Waiting) -> None:
+    timer: Any
+
+    def __init__(self, seconds: float, client: Any, waiting: Waiting) -> None:
         super().__init__(seconds, False)
+        self._client = client
         self._waiting = waiting
 
     def __enter__(self) -> Any:
@@ -32,32 +38,57 @@ class Wait(gevent.Timeout):  # type: ignore[misc] # gevent has no types
         del self._waiting[gevent.getcurrent()]
         return super().__exit__(*raised)
 
+    def end(self, greenlet: Any) -> None:
+        """In the hub: end it now, unless something has come."""
+        self._on_expiration(greenlet, self)
+
+    def _on_expiration(self, greenlet: Any, error: BaseException) -> None:
+        if _has_come(self._client):
+            self.timer.close()  # one that is started again is due at once
+            self.timer = gevent.get_hub().loop.timer(self.seconds)
+            self.timer.start(self._on_expiration, greenlet, error, update=True)
+        else:
+            super()._on_expiration(greenlet, error)
+
 
 def linger(worker: Any) -> None:
     """Have `worker` close idle connections when it has left off accepting and its linger is over."""
     keepalive, lingers = worker.cfg.keepalive, files.start()["linger"]
     waiting: Waiting = {}
     loop = gevent.get_hub().loop
-    # on a busy machine the first may be late: what has come by then is read before the second
-    timer, last_look = loop.timer(lingers), loop.timer(files.POLL)
-    beat = worker.notify
+    timer = loop.timer(lingers)
+    here = gevent.local.local()
+    beat, handle = worker.notify, worker.handle
+
+    def handle_client(listener: Any, client: Any, address: Any) -> None:
+        here.client = client
+        handle(listener, client, address)
 
     def notify() -> None:
+        # it calls this each second: the first time after it was told to leave, its listener is closed
+        has_left = not worker.alive
         if worker.ppid == os.getppid():
             beat()
         else:
             # without a master Gunicorn's own would end on the spot, with all that this worker holds
             worker.alive = False
             Worker.notify(worker)
-        # it calls this each second, and once right after it has closed its listener
-        if not worker.alive and not timer.active:
-            timer.start(last_look.start, _close, waiting)
+        if has_left and not timer.active:
+            timer.start(_close, waiting)
 
-    worker.notify = notify
-    worker.timeout_ctx = lambda: Wait(keepalive if worker.alive else min(keepalive, lingers), waiting)
+    worker.notify, worker.handle = notify, handle_client
+    worker.timeout_ctx = lambda: Wait(
+        keepalive if worker.alive else min(keepalive, lingers), here.client, waiting
+    )
 
 
 def _close(waiting: Waiting) -> None:
-    """In the hub, where no request can come in between: let all of them time out now."""
     for greenlet, wait in list(waiting.items()):
-        greenlet.throw(wait)
+        wait.end(greenlet)
+
+
+def _has_come(client: Any) -> bool:
+    """Whether there is something to read."""
+    poll = monkey.get_original("select", "poll")()
+    poll.register(client.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

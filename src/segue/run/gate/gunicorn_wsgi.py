@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import selectors
 import sys
 import threading
 import time
@@ -131,6 +133,7 @@ def _linger(worker: Any) -> None:
 
     gthread.TConn.close = close_aside
     _keep_who_asks(worker)
+    _keep_who_is_silent(worker, gthread)
     _outlive_master(worker)
 
 
@@ -145,6 +148,29 @@ def _keep_who_asks(worker: Any) -> None:
         murder(force)
 
     worker.murder_keepalived = murder_keepalived
+
+
+def _keep_who_is_silent(worker: Any, gthread: Any) -> None:
+    """Give a connection that has sent nothing yet its linger as well.
+
+    A thread waits for it for 5 s, and then Gunicorn's loop does; one whose thread gives up while the worker
+    leaves has no parser yet, which Gunicorn takes for an error, and closes it.
+    """
+    if not hasattr(gthread, "_DEFER"):
+        return
+    finish = worker.finish_request
+
+    def finish_request(connection: Any, done: Any) -> None:
+        if worker.alive or done.cancelled() or done.exception() or done.result() is not gthread._DEFER:  # noqa: SLF001 - there is no other way
+            finish(connection, done)
+            return
+        connection.sock.setblocking(False)
+        connection.timeout = time.monotonic() + gthread.STOP_KEEPALIVE_LINGER
+        worker.pending_conns.append(connection)
+        readable = functools.partial(worker.on_pending_socket_readable, connection)
+        worker.poller.register(connection.sock, selectors.EVENT_READ, readable)
+
+    worker.finish_request = finish_request
 
 
 def _outlive_master(worker: Any) -> None:

@@ -27,15 +27,26 @@ class History(Protocol):
         """The revisions that the database is at."""
 
     def read(self) -> dict[str, Any]:
-        """Its ``heads``, ``current``, those of them ``unknown`` to the release, and what is ``pending``."""
+        """Its ``heads``, ``current``, those of them ``unknown`` to the release, and what is ``pending``.
+
+        Of each that is pending there is what `Findings.as_dict` says, the ``phase`` that it asks for itself,
+        and the revisions that it ``needs``.
+        """
+
+    def lacking(self, wanted: Sequence[str]) -> list[str]:
+        """Those of the `wanted` revisions that the database lacks, in the order in which they are run.
+
+        Raises:
+            Changed: they need others that it lacks, too.
+        """
 
     def upgrade(self, wanted: Sequence[str], *, again: bool) -> None:
-        """Run the pending revisions, where they are `wanted` or the last of them.
+        """Run those of the `wanted` revisions that the database lacks.
 
         `again` and again, where PostgreSQL has no lock for them in a second: what is not undone can't be.
 
         Raises:
-            Changed: they are others.
+            Changed: they need others that it lacks, too.
         """
 
     def file_of(self, revision: str) -> str:

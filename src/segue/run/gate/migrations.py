@@ -1,7 +1,7 @@
 """Reads or runs the app's migrations, in its own interpreter, and says how it went.
 
-Its arguments are RESULT TIMEOUT EXECUTOR MODULE TOOL [HOW REVISION...]. With revisions it runs those, which
-have to be all that is pending. It writes RESULT as JSON: what `History.read` found; or, of a run,
+Its arguments are RESULT TIMEOUT EXECUTOR MODULE TOOL [HOW REVISION...]. With revisions it runs those, and
+nothing else. It writes RESULT as JSON: what `History.read` found; or, of a run,
 ``{"kind": "ok", "applied": ...}``; or ``{"kind": ..., "message": ..., "evidence": ...}``, and where the
 database stands then.
 """
@@ -59,6 +59,7 @@ def _run(history: History, how: str, wanted: list[str], deadline: float) -> dict
         return _failed("locked", error)
     before = history.current()
     try:
+        lacking = history.lacking(wanted)
         history.upgrade(wanted, again=how == ATOMIC)
     except Changed as error:
         return _failed("changed", error)
@@ -66,7 +67,12 @@ def _run(history: History, how: str, wanted: list[str], deadline: float) -> dict
         files = _files(history, wanted)
         stands = {"before": before, "current": _current(history), "transactional": history.transactional}
         return _failed("raised", error, files, **stands)
-    return {"kind": "ok", "applied": [] if wanted[-1] in before else wanted}
+    return {"kind": "ok", "applied": lacking}
+
+
+def _read(history: History) -> dict[str, Any]:
+    found = history.read()
+    return {"kind": "ok", **found, "transactional": history.transactional}
 
 
 def _current(history: History) -> list[str] | None:
@@ -98,7 +104,7 @@ def serve(arguments: list[str]) -> None:
     deadline = time.monotonic() + float(timeout) / 2
     try:
         history = _open(tool, module)
-        document = _run(history, how[0], wanted, deadline) if how else {"kind": "ok", **history.read()}
+        document = _run(history, how[0], wanted, deadline) if how else _read(history)
     except BaseException as error:  # noqa: BLE001 - whatever the app raises is the finding
         document = _failed("unreachable", error)
     faulthandler.cancel_dump_traceback_later()

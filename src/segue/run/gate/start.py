@@ -1,4 +1,4 @@
-"""Runs one of the gate's parts, by name: ``python start.py gunicorn|uvicorn|import|migrate ARGUMENTS``.
+"""Runs one of the gate's parts, by name: ``python start.py PART ARGUMENTS``.
 
 As with ``python -m``, the app is looked for where this is run; the gate's own folder comes last of all.
 """
@@ -12,6 +12,7 @@ PARTS = {
     "uvicorn": "uvicorn_main",
     "import": "import_check",
     "migrate": "migrations",
+    "static": "static_files",
 }
 
 

@@ -1,0 +1,1 @@
+"""Receipts as pages: each one HTML file that needs nothing but itself."""

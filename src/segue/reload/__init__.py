@@ -1,0 +1,1 @@
+"""``segue reload``: a graceful reload made true for a service that segue did not set up."""
