@@ -114,7 +114,7 @@ class Response:
 
 def _answer_wsgi(app: Any, hooks: Any) -> float:
     worker = request = object()
-    before, after, environ = hooks.pre_request, hooks.post_request, {"PATH_INFO": "/"}
+    before, after, environ = hooks.pre_request, hooks.post_request, {"PATH_INFO": "/", "QUERY_STRING": ""}
     began = time.thread_time_ns()
     for _ in range(PER_ROUND):
         before(worker, request)
@@ -140,7 +140,14 @@ def _run(loop: asyncio.AbstractEventLoop, app: Any) -> float:
 
 
 async def _answer_asgi(app: Any) -> float:
-    scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": "/", "headers": []}
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "headers": [],
+    }
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}

@@ -24,7 +24,8 @@ class Load:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sockets[made.fileno()] = made
             self._poll.register(made, select.EPOLLIN)
-        self._length = self._measure(made)
+            # at once: a thread of Gunicorn's waits five seconds for the first request of a connection
+            self._length = self._measure(made)
 
     def close(self) -> None:
         """Close all connections."""

@@ -10,14 +10,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.load import load_on
+from benchmarks.load import Load, load_on
 from benchmarks.numbers import Estimate, mean_ratio, median
-from benchmarks.servers import Server, TcpAddress, bare_server, wrapped_server
+from benchmarks.servers import Server, bare_server, wrapped_server
 
 WARM_UP = 0.5
-# by how much one server may differ from itself within a quadruple
-SPOILT = 0.1
-REPEATS = 20
+# an interval that reaches further to a side says that the machine was busy with something else
+WIDE = 0.03
 
 
 @dataclass(frozen=True)
@@ -32,73 +31,59 @@ class Quadruple:
         first, second, third, fourth = self.rates
         return math.sqrt(first * fourth / (second * third))
 
-    @property
-    def unrest(self) -> float:
-        """By how much one of both differed from itself, as a share."""
-        first, second, third, fourth = self.rates
-        return max(abs(math.log(first / fourth)), abs(math.log(second / third)))
-
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the quadruples of one server say.
+    """What the pairs of one server say.
 
     Attributes:
         bare: answers per second without segue.
         ratio: wrapped to bare.
-        unrest: by how much a server differed from itself within a quadruple, in the middle.
-        kept: how many quadruples count.
-        spoilt: how many were measured again, because a server differed too much from itself.
-        starved: whether quadruples had to be kept that were spoilt.
+        pairs: how many pairs of servers were compared.
     """
 
     bare: Estimate
     ratio: Estimate
-    unrest: float
-    kept: int
-    spoilt: int
-    starved: bool
+    pairs: int
+
+    @property
+    def starved(self) -> bool:
+        """Whether the machine was too busy for a sharp answer."""
+        return math.log(self.ratio.high / self.ratio.low) / 2 > WIDE
 
 
-def compare(server: Server, folder: Path, quadruples: int, seconds: float) -> Comparison:
-    """Measure so many good `quadruples`, each on servers of its own; a spoilt one is repeated, up to a limit.
+def compare(server: Server, folder: Path, pairs: int, quadruples: int, seconds: float) -> Comparison:
+    """Compare so many `pairs` of new servers, each by so many short `quadruples` with `seconds` a turn.
 
-    What a process got of memory's layout lasts as long as the process: only
-    new processes average that out.
+    Short turns, because what else runs on the machine comes and goes within
+    seconds: it meets both servers alike, and the median of a pair's quadruples
+    does not see a burst. New servers, because what a process got of memory's
+    layout lasts as long as the process.
     """
-    tried: list[Quadruple] = []
-    good: list[Quadruple] = []
-    while len(good) < quadruples and len(tried) < quadruples + REPEATS:
-        tried.append(_quadruple(server, folder / str(len(tried)), seconds))
-        good = [each for each in tried if each.unrest <= SPOILT]
-    starved = len(good) < quadruples
-    kept = tried if starved else good
+    seen = [_pair(server, folder / str(number), quadruples, seconds) for number in range(pairs)]
     return Comparison(
-        bare=median([rate for each in kept for rate in each.rates[1:3]]),
-        ratio=mean_ratio([each.ratio for each in kept]),
-        unrest=median([each.unrest for each in kept]).value,
-        kept=len(kept),
-        spoilt=0 if starved else len(tried) - len(good),
-        starved=starved,
+        bare=median([rate for pair in seen for each in pair for rate in each.rates[1:3]]),
+        ratio=mean_ratio([median([each.ratio for each in pair]).value for pair in seen]),
+        pairs=pairs,
     )
 
 
-def _quadruple(server: Server, folder: Path, seconds: float) -> Quadruple:
+def _pair(server: Server, folder: Path, quadruples: int, seconds: float) -> list[Quadruple]:
     with ExitStack() as stack:
         with _on_core(-1):
             wrapped = stack.enter_context(wrapped_server(server, folder / "wrapped"))
             bare = stack.enter_context(bare_server(server, folder / "bare"))
         with _on_core(0):
-            for address in (wrapped, bare):
-                _rate(address, WARM_UP)
-            first, second = _rate(wrapped, seconds), _rate(bare, seconds)
-            third, fourth = _rate(bare, seconds), _rate(wrapped, seconds)
+            ours, plain = (stack.enter_context(load_on(address)) for address in (wrapped, bare))
+            for load in (ours, plain):
+                load.rate(WARM_UP)
+            return [_quadruple(ours, plain, seconds) for _ in range(quadruples)]
+
+
+def _quadruple(wrapped: Load, bare: Load, seconds: float) -> Quadruple:
+    first, second = wrapped.rate(seconds), bare.rate(seconds)
+    third, fourth = bare.rate(seconds), wrapped.rate(seconds)
     return Quadruple((first, second, third, fourth))
-
-
-def _rate(address: TcpAddress, seconds: float) -> float:
-    with load_on(address) as load:
-        return load.rate(seconds)
 
 
 @contextlib.contextmanager

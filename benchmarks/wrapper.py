@@ -12,13 +12,14 @@ from pathlib import Path
 from benchmarks.calls import PER_ROUND, Cost, costs
 from benchmarks.numbers import Estimate
 from benchmarks.servers import SERVERS
-from benchmarks.throughput import REPEATS, SPOILT, Comparison, compare
+from benchmarks.throughput import WIDE, Comparison, compare
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "wrapper.md"
 PACKAGES = ("gunicorn", "uvicorn", "httptools", "uvloop")
 ROUNDS = 400
-QUADRUPLES = 10
-SECONDS = 1.5
+PAIRS = 12
+QUADRUPLES = 15
+SECONDS = 0.2
 
 TEXT = """\
 # What the wrapper costs
@@ -44,15 +45,12 @@ is not.
 The same app behind a real server with one worker, once under `segue up` and once started by its own command
 line with the same settings, over loopback. Eight connections are kept alive, and each asks again as soon as
 it has its answer. The servers share one core, the load has another. The order is wrapped, bare, bare, wrapped
-(ABBA), {seconds} s each, and every such quadruple has servers of its own. The ratio is the geometric mean
-over them, with Student's 95 % interval on the logarithms.
+(ABBA), {seconds} s each, {quadruples} times for a pair of servers, and there are {pairs} pairs. A pair's
+ratio is the median of its quadruples; below is the geometric mean over the pairs, with Student's 95 %
+interval on the logarithms.
 
-A quadruple in which a server differs from itself by more than {spoilt:.0%} says that the machine was busy
-with something else. It is measured again, up to {repeats} times. The column "itself" has that difference for
-the quadruple in the middle.
-
-| | bare, answers per second | wrapped to bare | itself | quadruples | repeated |
-|---|---|---|---|---|---|
+| | bare, answers per second | wrapped to bare |
+|---|---|---|
 {servers}
 
 An app that does nothing shows the cost at its largest. One that computes 5 ms for each answer is slowed down
@@ -60,7 +58,7 @@ by less than a part in a hundred.
 """
 STARVED = """
 
-**The machine was starved in this run.** Too many quadruples were spoilt, so all of them were kept: read the
+**The machine was starved in this run:** an interval below reaches further than {wide:.0%} to a side. Read the
 ratios as rough."""
 
 
@@ -70,7 +68,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         calls = costs(Path(folder, "gate"), ROUNDS)
         servers = {
-            server.name: compare(server, Path(folder, str(number)), QUADRUPLES, SECONDS)
+            server.name: compare(server, Path(folder, str(number)), PAIRS, QUADRUPLES, SECONDS)
             for number, server in enumerate(SERVERS)
         }
     PAGE.parent.mkdir(exist_ok=True)
@@ -84,12 +82,12 @@ def _page(calls: dict[str, Cost], servers: dict[str, Comparison], load: float) -
     return TEXT.format(
         when=f"{datetime.now(UTC):%d %B %Y}",
         where=f"Python {platform.python_version()}, {versions}; {machine}",
-        mark=STARVED if any(each.starved for each in servers.values()) else "",
+        mark=STARVED.format(wide=WIDE) if any(each.starved for each in servers.values()) else "",
         rounds=ROUNDS,
         per_round=PER_ROUND,
         seconds=SECONDS,
-        spoilt=SPOILT,
-        repeats=REPEATS,
+        quadruples=QUADRUPLES,
+        pairs=PAIRS,
         calls="\n".join(_call_row(interface, cost) for interface, cost in calls.items()),
         servers="\n".join(_server_row(name, seen) for name, seen in servers.items()),
     )
@@ -101,8 +99,7 @@ def _call_row(interface: str, cost: Cost) -> str:
 
 
 def _server_row(name: str, seen: Comparison) -> str:
-    ratio, own = _show(seen.ratio, 3), f"{seen.unrest:.1%}"
-    return f"| {name} | {seen.bare.value:,.0f} | {ratio} | {own} | {seen.kept} | {seen.spoilt} |"
+    return f"| {name} | {seen.bare.value:,.0f} | {_show(seen.ratio, 3)} |"
 
 
 def _show(estimate: Estimate, digits: int) -> str:
