@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,10 +21,10 @@ from tests.support.site import until
 
 from segue.config.schema import Target
 from segue.core.errors import Refused
-from segue.front.link import Link
+from segue.front.link import Link, StaticLink
 from segue.front.log import AccessLog
 from segue.front.nginx import Nginx
-from segue.front.site import Doors, access_log, error_log, render_site
+from segue.front.site import Doors, StaticPlace, access_log, error_log, render_site
 
 APPS = Path(__file__).parent.parent / "apps"
 # a normal user's PATH often has no sbin
@@ -33,6 +34,8 @@ needs_nginx = pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed
 
 ONE, TWO = "20261121T013455-8c1f2e9.1", "20261121T013500-8c1f2e9.1"
 END_TIMEOUT = 60.0
+# below those that Linux gives, by default, to who asks for any
+_PORTS = range(10240, 32768)
 
 CONF = """\
 {user}pid {root}/nginx.pid;
@@ -53,10 +56,12 @@ http {{
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probing:
-        probing.bind(("127.0.0.1", 0))
-        return int(probing.getsockname()[1])
+    """A port that was free a moment ago, and that nobody is given who asks for any."""
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as probing, contextlib.suppress(OSError):
+            probing.bind(("", port))
+            return port
 
 
 @dataclass
@@ -108,10 +113,11 @@ class Front:
         file = error_log("shop", self.logs)
         return file.read_text() if file.exists() else ""
 
-    def site(self, app: str = "shop", **settings: Any) -> str:
-        """The text of a site for the servers here."""
+    def site(self, app: str = "shop", static: str | None = None, **settings: Any) -> str:
+        """The text of a site for the servers here, with static files at the path `static`."""
         target = Target.model_validate({"domain": "shop.example", **settings})
-        return render_site(app, target, self.link.path, doors=self.doors, logs=self.logs)
+        place = None if static is None else StaticPlace(static, StaticLink(self.link.folder).path)
+        return render_site(app, target, self.link.path, doors=self.doors, logs=self.logs, static=place)
 
     def start(self) -> None:
         """Start nginx, and wait until it has workers."""
@@ -134,7 +140,9 @@ class Front:
         """Start a server as `generation`: Gunicorn with an app that names it, or `argv` with ``{socket}``."""
         path = self.root / generation / "http.sock"
         path.parent.mkdir()
-        gunicorn = ("gunicorn", "--no-control-socket", "--threads=8", "--bind=unix:{socket}", "named:app")
+        # kept for longer than a busy machine may hold up a test that asks on a kept connection
+        options = ("--no-control-socket", "--threads=8", "--keep-alive=75", "--bind=unix:{socket}")
+        gunicorn = ("gunicorn", *options, "named:app")
         words = [word.format(socket=path) for word in (sys.executable, "-m", *(argv or gunicorn))]
         environ = {**os.environ, "GENERATION": generation, "ORDERS": str(self.root / "orders")}
         with (self.logs / generation).open("ab") as output:
