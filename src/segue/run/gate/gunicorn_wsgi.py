@@ -181,7 +181,9 @@ def _outlive_master(worker: Any) -> None:
     has_master = worker.is_parent_alive
 
     def is_parent_alive() -> bool:
-        worker.alive = worker.alive and has_master()
+        # only ever set to False: TERM, which may come at any point in here, must not be undone
+        if not has_master():
+            worker.alive = False
         return bool(worker.alive)
 
     worker.is_parent_alive = is_parent_alive
