@@ -37,8 +37,14 @@ def verdict_of(receipt: dict[str, Any]) -> str:
     if receipt.get("exit_code") == Stranded.exit_code:
         return f"{receipt['release']} could not be taken back: look now; {requests}"
     taken_back = served(receipt) or receipt["error"]["kind"] == "interrupted"
-    fate = "was taken back" if taken_back else "was refused"
+    fate = f"was taken back{_after_errors(receipt)}" if taken_back else "was refused"
     return f"{receipt['release']} {fate}; {serves}; {requests}"
+
+
+def _after_errors(receipt: dict[str, Any]) -> str:
+    # an error is an answer, so that none of them counts as lost
+    errors = receipt["watch"]["new"]["errors"] if receipt.get("watch") else 0
+    return f" after {errors} error{'s' * (errors != 1)}" if errors else ""
 
 
 def served(receipt: dict[str, Any]) -> bool:
