@@ -12,7 +12,8 @@ from segue.proof.told import verdict_of
 def test_a_release_that_users_met_is_told_with_its_errors(errors: int, told: str) -> None:
     watched = {"old": SIDE, "new": {**SIDE, "errors": errors}}
     one = refused(watch=watched, lost={"by_probe": 0, "held_by_crashed": 0})
-    assert f"{one['release']} was taken back{told}; {one['previous']} serves; 0 requests lost" == verdict_of(one)
+    fate = f"{one['release']} was taken back{told}"
+    assert verdict_of(one) == f"{fate}; {one['previous']} serves; 0 requests lost"
 
 
 def test_one_that_was_taken_back_before_its_watch_has_none() -> None:

@@ -1,4 +1,4 @@
-"""TERM is heard by a gthread worker whatever it does just then: one that missed it served until it was killed."""
+"""TERM is heard by a gthread worker whatever it does just then; one that missed it served on."""
 
 from __future__ import annotations
 
