@@ -232,12 +232,12 @@ def _take_commit_back(run: Run) -> None:
 async def drain(run: Run) -> str:
     """The old generation finishes what it holds, and leaves."""
     old = None if run.plan.previous is None else run.site.generation(run.plan.previous)
-    before, crashed = (Counts(), []) if old is None else (old.counts(), old.crashes())
+    before, lost = (Counts(), 0) if old is None else (old.counts(), old.lost())
     await _stand_by(run)
     await apply_record(run.record, run.site.processes, run.site.front)
     if old is None:
         return ""
-    run.cut = sum(crash["held"] for crash in old.crashes() if crash not in crashed)
+    run.cut = max(0, old.lost() - lost)
     run.drained = (old.counts() - before).drained
     told = {"drained": run.drained, "cut": run.cut}
     return ", ".join(f"{number} {what}" for what, number in told.items() if number)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from segue.core.errors import Stranded
 from segue.disk.atomic import read_if_whole, read_json, write_json
 from segue.disk.forms import MAYBE_TEXT, Form
-from segue.disk.processes import ProcessId, parent_of
+from segue.disk.processes import ProcessId, parent_of, process
 from segue.run.counters import Counts, read_counts
 
 GATE = Path(__file__).with_name("gate")
@@ -160,11 +160,19 @@ class Generation:
 
     def counts(self) -> Counts:
         """What it has served, over all its workers, those that ended included."""
+        return self._count(lambda _: True)
+
+    def lost(self) -> int:
+        """How many requests its workers that are no more had begun and not finished, whoever ended them."""
+        counts = self._count(_has_ended)
+        return max(0, counts.started - counts.finished)
+
+    def _count(self, wanted: Callable[[Path], bool]) -> Counts:
         before = self._counters()
         # the app can write there too, and must not keep us busy for ever
         for _ in range(COUNT_TRIES):
             total = Counts()
-            for path in before:
+            for path in filter(wanted, before):
                 total += read_counts(path)
             # what a worker that ended meanwhile had served may have been read in both files
             if (now := self._counters()) == before:
@@ -232,6 +240,11 @@ class Generation:
 def _pids(files: Iterable[Path]) -> list[int]:
     words = (path.suffix[1:] for path in files)
     return [int(word) for word in words if len(word) <= LONGEST_PID and word.isascii() and word.isdigit()]
+
+
+def _has_ended(counters: Path) -> bool:
+    """Whether what these count is over: of workers that were accounted for, or of one that is gone."""
+    return not any(process(pid) for pid in _pids([counters]))
 
 
 def _process(document: dict[str, Any]) -> ProcessId:
