@@ -114,7 +114,8 @@ def _in_git(folder: Path) -> bool:
 
 
 def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    argv = ("git", "-C", str(folder), *words)
+    # a look must not hold the lock that a commit of the user's may want just then
+    argv = ("git", "--no-optional-locks", "-C", str(folder), *words)
     try:
         return subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, errors="replace"
