@@ -138,7 +138,7 @@ def test_a_line_that_never_ends_is_given_up_and_holds_up_nobody(site: Site) -> N
                 gone.sendall(request("deploy", dry_run=True)[:40])
         slow.sendall(b'{"verb": ')
         make_app(site.folder, version="v2")
-        assert site.deploy()["ok"]
+        assert site.deploy("--wait")["ok"]
         waited = trickle(slow)
         answer = last_word(slow)
     demand_no_loss(load)

@@ -67,7 +67,7 @@ def keep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keep]:
 def test_death(keep: Keep, row: Row, tell: Tell) -> None:
     told, kept = tell(row.server, victims.deed(row), row.phase), keep(row.server)
     settings = victims.settings(row.server)
-    deaths.long_phases(kept, **settings)
+    deaths.long_phases(kept, **{**settings, **victims.longer(row)})
     with traffic(f"{kept.url}/", rate=torture.RATE) as load:
         with deaths.deploying(kept) as deploy, deaths.held_by_live(deploy, row.phase) as request:
             deploy.in_phase(row.phase)

@@ -30,7 +30,7 @@ def test_nothing_that_users_may_notice_begins_before_the_probe_was_answered(tmp_
     """It starts beside the build, and its first answer takes longer than that."""
     folder = tmp_path / "project"
     make_app(folder, version="v1")
-    configure(folder, threads=8, workers=2, check="/slow?seconds=3", probe_rate=2)
+    configure(folder, threads=8, workers=2, check="/slow?seconds=3", check_timeout="30s", probe_rate=2)
     with serving(folder) as site:
         make_app(folder, version="v2")
         at = {step["name"]: step["at_s"] for step in site.deploy()["steps"]}

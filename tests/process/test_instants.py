@@ -52,7 +52,7 @@ def die_after_writing(deploy: Deploy, record: Record) -> None:
 
 
 def test_a_controller_that_dies_right_after_the_commit_is_followed_forward(site: Site) -> None:
-    deaths.long_phases(site)
+    deaths.long_phases(site, watch="15s")
     with traffic(f"{site.url}/", rate=torture.RATE) as load, deaths.deploying(site) as deploy:
         deploy.in_phase("watch")
         die_after_writing(deploy, site.home.read_record().commit())
@@ -66,6 +66,7 @@ def test_a_controller_that_dies_right_after_the_commit_is_followed_forward(site:
 
 def test_a_controller_that_dies_before_it_could_say_go_is_taken_back(site: Site) -> None:
     deaths.long_phases(site)
+    make_app(site.folder, version="next", import_seconds=3.0)
     with traffic(f"{site.url}/", rate=torture.RATE) as load, deaths.deploying(site) as deploy:
         deploy.in_phase("ready")
         die_after_writing(deploy, site.home.read_record().at(Phase.SWITCH))

@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One keeper for all: each test leaves it at rest."""
     folder = tmp_path_factory.mktemp("interrupted") / "project"
     make_app(folder, version="v1")
-    configure(folder, drain_timeout="60s")
+    configure(folder, drain_timeout="60s", ready_timeout="120s")
     with serving(folder) as site:
         yield site
 
@@ -272,7 +272,7 @@ def test_a_keeper_that_leaves_begins_no_deploy(tmp_path: Path) -> None:
     """What it serves is answered to the end, and its exit code is 0."""
     folder = tmp_path / "project"
     make_app(folder, version="v1")
-    configure(folder, drain_timeout="60s")
+    configure(folder, drain_timeout="60s", ready_timeout="120s")
     with serving(folder) as site:
         with holding_a_request(site) as held:
             site.process.send_signal(signal.SIGTERM)

@@ -103,7 +103,7 @@ def test_three_controllers_die_in_a_row_and_a_deploy_works(site: Site) -> None:
 
 
 def test_three_controllers_die_in_a_row_and_the_deploy_is_taken_back(site: Site) -> None:
-    deaths.long_phases(site)
+    deaths.long_phases(site, watch="15s")
     with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
         deploy.in_phase("watch")
         for _ in range(3):
@@ -135,7 +135,7 @@ def test_with_its_whole_keeper_killed_the_generation_serves_on_and_the_next_keep
 
 def test_a_keeper_killed_in_a_deploy_has_a_successor_that_takes_it_back(site: Site) -> None:
     bind = site.bind
-    deaths.long_phases(site)
+    deaths.long_phases(site, watch="15s")
     with ExitStack() as stack:
         with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
             deploy.in_phase("watch")
@@ -165,7 +165,7 @@ def test_a_keeper_of_another_address_drains_what_a_killed_one_left(site: Site) -
 
 def test_a_controller_that_dies_in_the_first_deploy_has_a_successor_that_does_it(tmp_path: Path) -> None:
     folder = tmp_path / "project"
-    make_app(folder, version="first", import_seconds=deaths.IMPORT)
+    make_app(folder, version="first", import_seconds=3.0)
     configure(folder, workers=2)
     with ThreadPoolExecutor(1) as pool:
         killed = pool.submit(kill_in_first_deploy, Home(folder))

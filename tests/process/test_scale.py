@@ -266,7 +266,7 @@ def test_a_worker_that_ends_its_master_costs_nobody_a_request(tmp_path: Path) ->
 
 def slow_import(tmp_path: Path) -> Path:
     folder = project(tmp_path, ready_timeout="60s")
-    make_app(folder, version="v1", import_seconds=0.8)
+    make_app(folder, version="v1", import_seconds=2.0)
     return folder
 
 

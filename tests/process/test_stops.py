@@ -69,7 +69,7 @@ def test_a_stop_reaches_the_successor_of_a_controller_that_died(site: Site) -> N
     ],
 )
 def test_a_stop_during_a_deploy_ends_it_first(site: Site, phase: str) -> None:
-    deaths.long_phases(site)
+    deaths.long_phases(site, watch="15s" if phase == "watch" else deaths.WATCH)
     with (
         deaths.deploying(site) as deploy,
         deaths.held_by_live(deploy, phase) as request,

@@ -11,7 +11,7 @@ from tests.support.site import configure, demand_no_loss, serving, traffic
 from tests.support.streams import server_sent_events, websocket
 from tests.support.table import SERVERS
 
-DRAIN = 4.0
+DRAIN = 8.0
 NUMBER = 4
 RESTARTING = 1012
 

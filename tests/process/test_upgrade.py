@@ -94,7 +94,7 @@ def test_a_keeper_of_another_version_is_replaced_and_nobody_notices(folder: Path
 
 
 def test_an_upgrade_lets_a_deploy_finish_first(site: Site) -> None:
-    deaths.long_phases(site, watch="3s")
+    deaths.long_phases(site, watch="8s")
     with ExitStack() as stack:
         with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
             deploy.in_phase("boot")
@@ -109,7 +109,7 @@ def test_an_upgrade_lets_a_deploy_finish_first(site: Site) -> None:
 
 
 def test_an_upgrade_that_dies_right_after_the_old_keeper_left_is_made_good_by_the_next(site: Site) -> None:
-    deaths.long_phases(site, watch="3s")
+    deaths.long_phases(site, watch="8s")
     bind = site.bind
     with ExitStack() as stack:
         with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
@@ -129,7 +129,7 @@ def test_an_upgrade_that_dies_right_after_the_old_keeper_left_is_made_good_by_th
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_an_upgrade_that_goes_away_while_it_waits_is_forgotten(site: Site, number: signal.Signals) -> None:
-    deaths.long_phases(site, watch="3s")
+    deaths.long_phases(site, watch="8s")
     with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
         deploy.in_phase("boot")
         with upgrading(site) as upgrade:
@@ -143,7 +143,7 @@ def test_an_upgrade_that_goes_away_while_it_waits_is_forgotten(site: Site, numbe
 
 
 def test_an_upgrade_outlives_the_controller_that_it_asked(site: Site) -> None:
-    deaths.long_phases(site, watch="3s")
+    deaths.long_phases(site, watch="8s")
     with ExitStack() as stack:
         with traffic(f"{site.url}/") as load, deaths.deploying(site) as deploy:
             deploy.in_phase("boot")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import statistics
 import subprocess
@@ -21,9 +22,10 @@ from tests.support.way import Way
 
 SHORTEST, LONGEST = ROUND_TRIP - 0.002, ROUND_TRIP + 0.02
 TIMEOUT = 30.0
+NUMBER = 1000
 ROOT = Path(__file__).parents[2]
 
-# The server's side echoes datagrams. The clients' side sends 1,000 of them within a second, numbered, and
+# The server's side echoes datagrams. The clients' side sends `NUMBER` of them within a second, numbered, and
 # prints how long each one took. Where a side is held up, its buffer has room for most of them.
 ECHO = """
 import socket
@@ -34,7 +36,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo:
     while True:
         echo.sendto(*echo.recvfrom(100))
 """
-SEND = """
+SEND = f"""
 import socket, sys, threading, time
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
     client.connect((sys.argv[1], 7000))
@@ -43,12 +45,12 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
     sent = []
     def send():
         start = time.monotonic()
-        for number in range(1000):
-            time.sleep(max(0, start + number / 1000 - time.monotonic()))
+        for number in range({NUMBER}):
+            time.sleep(max(0, start + number / {NUMBER} - time.monotonic()))
             sent.append(time.monotonic())
             client.send(b"%d" % number)
     threading.Thread(target=send).start()
-    for _ in range(1000):
+    for _ in range({NUMBER}):
         number = int(client.recv(100))
         print(number, time.monotonic() - sent[number])
 """
@@ -104,15 +106,20 @@ def test_it_carries_two_thousand_packets_a_second_in_order(way: Way) -> None:
         done = run(*way.client, sys.executable, "-c", SEND, way.host)
         lines = done.communicate(timeout=30)[0].split("\n")[:-1]
         echoes = [(int(line.split()[0]), float(line.split()[1])) for line in lines]
-        assert [number for number, _ in echoes] == list(range(1000))
+        assert [number for number, _ in echoes] == sorted(number for number, _ in echoes)
         assert min(seconds for _, seconds in echoes) >= SHORTEST
         return echoes
+
+    def late(echoes: list[tuple[int, float]]) -> float:
+        # who sends late catches up, and a queue on the way overflows
+        whole = len(echoes) == NUMBER
+        return statistics.median(seconds for _, seconds in echoes) - ROUND_TRIP if whole else math.inf
 
     echo = run(*way.server, sys.executable, "-c", ECHO)
     with echo:
         assert echo.stdout is not None
         assert echo.stdout.readline() == "bound\n"
-        unspoilt(burst, lambda echoes: statistics.median(seconds for _, seconds in echoes) - ROUND_TRIP)
+        unspoilt(burst, late)
         echo.kill()
 
 

@@ -30,7 +30,7 @@ AFTER_COMMIT = ("drain", "prune")
 
 IMPORT = 0.4  # boot and ready each last as long
 WATCH = "800ms"
-OUTLASTS_COMMIT = 4.0
+OUTLASTS_COMMIT = 6.0
 END_TIMEOUT = 60.0
 SERVES = {True: "committed: the new release serves", False: "taken back: the old release serves"}
 

@@ -264,7 +264,7 @@ def traffic(
         keep_alive=keep_alive,
         shots=shots or (Shot(),),
         report=str(report),
-        timeout=20.0,
+        timeout=60.0,
     )
     argv = (*way.client, sys.executable, "-m", "segue.proof.probe_process")
     result = Traffic(report)
@@ -277,7 +277,7 @@ def traffic(
             yield result
         finally:
             process.stdin.close()
-            process.wait(40)
+            process.wait(100)
             result.report = json.loads(report.read_text())
             report.unlink()
 

@@ -143,6 +143,11 @@ def verdicts(row: Row) -> set[bool]:
     return {False}
 
 
+def longer(row: Row) -> dict[str, Any]:
+    """What keeps the deploy in its watch until such a death has been noticed, however busy the machine is."""
+    return {"watch": "15s"} if row.phase == "watch" and verdicts(row) == {False} else {}
+
+
 def exit_code(row: Row, *, committed: bool) -> int:
     """What the asker ends with."""
     if row.victim == "asker":
