@@ -107,6 +107,11 @@ def demand_documented(heard: bytes) -> None:
             assert said["exit_code"] == 0 or said["document"]["error"]["message"].endswith(".")
 
 
+def came_late(answer: Any) -> bool:
+    """Whether a busy machine took longer than the server's patience to read what was sent at once."""
+    return bool(answer["exit_code"] and answer["document"]["error"]["message"].startswith("No request came"))
+
+
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
@@ -120,8 +125,10 @@ async def meet(path: Path, data: bytes, ending: str) -> Room:
     before = descriptors()
     bad = asyncio.create_task(says(path, data, ending))
     await asyncio.sleep(0)
-    good = await asyncio.wait_for(says(path, line(GOOD), "reads"), AT_ONCE)
-    assert json.loads(good)["exit_code"] == 0
+    async with asyncio.timeout(AT_ONCE):
+        while came_late(good := json.loads(await says(path, line(GOOD), "reads"))):
+            pass
+    assert good["exit_code"] == 0
     demand_documented(await bad)
     async with asyncio.timeout(AT_ONCE):
         while len(asyncio.all_tasks()) > 1 or descriptors() > before:

@@ -22,6 +22,8 @@ def app(environ, start_response):
     raise LookupError("the shelf is empty")
 """
 SHORT = {"ready_timeout": "8s"}
+# long enough for a busy machine to get to where it hangs
+LONGER = {"ready_timeout": "20s"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ CASES = [
     ),
     Bad(
         "hangs_at_boot", "ready_timeout", ("most recent call first", "/wsgi.py"), added=HANGS_AT_BOOT,
-        settings=SHORT,
+        settings=LONGER,
     ),
     Bad(
         "config", "gunicorn_config", ("workers = = 2", "SyntaxError"),
@@ -66,10 +68,10 @@ CASES = [
         "boot", "boot", ("in post_fork", "LookupError: no fork"), files={"gunicorn.conf.py": RAISES_AT_BOOT}
     ),
     Bad("404", "check", ("GET /healthz", "answer: 404 Not Found"), {"check": "404"}),
-    Bad("500", "check", ("answer: 500",), {"check": "500"}, settings=SHORT),
+    Bad("500", "check", ("answer: 500",), {"check": "500"}, settings=LONGER),
     Bad(
         "500_raised", "check", ("Traceback", "LookupError: the shelf is empty"), added=CHECK_RAISES,
-        settings=SHORT,
+        settings=LONGER,
     ),
     Bad(
         "redirect", "check", ("Host: shop.example", "redirects to: https://secure.example/healthz"),
@@ -132,7 +134,7 @@ def test_a_bad_release_is_refused(app: Served, bad: Bad) -> None:
     ("kind", "behaviour"), [("watch", {"error_share": 0.5}), ("crash", {"crash_on_first_request": True})]
 )
 def test_what_only_users_meet_is_taken_back(app: Served, kind: str, behaviour: dict[str, Any]) -> None:
-    app.edit("bad", settings={"watch": "5s"}, **behaviour)
+    app.edit("bad", settings={"watch": "5s", "check_timeout": "30s"}, **behaviour)
     before = app.look()
     with app.traffic(
         rate=20

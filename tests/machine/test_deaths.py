@@ -36,7 +36,7 @@ def app() -> Iterator[Served]:
 def version(app: Served) -> str:
     """A version whose deploy is long enough to be met in each phase; the version that serves is another."""
     version = next(VERSIONS)
-    app.edit(version, import_seconds=0.4, settings={"watch": "1s"})
+    app.edit(version, import_seconds=0.4, settings={"watch": "3s"})
     return version
 
 

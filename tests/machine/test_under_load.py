@@ -19,8 +19,8 @@ from tests.support.site import until
 from segue.server.come_to_rest import RECOVERY
 
 STANDBY = 20
-# they come every 0.1 s; nginx would keep them until it has 4 KB
-SOON = 3.0
+# they come every 0.1 s; nginx would keep them until it has 4 KB, which is 40 s of them
+SOON = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +81,14 @@ def test_a_deploy_waits_for_the_end_of_a_standby(shop: Shop) -> None:
     shop.commit("v4")
     shop.ask("deploy", "production")
     socket = f"/run/segue/{NAME}/{shop.record()['standby']}/http.sock"
-    shop.host.run("systemctl", "restart", "--no-block", "segue-shop")
     curl = shop.host.start("curl", "--silent", "--unix-socket", socket, "http://shop/slow?seconds=4")
-    until(lambda: RECOVERY in shop.host.read(f"{STATE}/lock"), 60, "the end of the standby")
+    # a line for the socket that listens, and one for each connection
+    until(lambda: shop.host.read("/proc/net/unix").count(socket) > 1, what="the request")
+    shop.host.run("systemctl", "restart", "--no-block", "segue-shop")
+    until(
+        lambda: RECOVERY in shop.host.read(f"{STATE}/lock") or "standby" not in shop.record(),
+        what="the end of the standby",
+    )
     shop.commit("v5")
     shop.ask("deploy", "production")
     assert version(shop) == "v5"

@@ -63,7 +63,7 @@ def switch(site: Front, to: str) -> None:
 
 @pytest.mark.parametrize("switches", [30, pytest.param(500, marks=pytest.mark.soak)])
 def test_nobody_is_lost_by_switches(site: Front, switches: int) -> None:
-    with traffic(site.url, rate=300, shots=SHOTS) as result:
+    with traffic(site.url, rate=100, shots=SHOTS) as result:
         for to in itertools.islice(itertools.cycle((TWO, ONE)), switches):
             switch(site, to)
     demand_no_loss(result)
@@ -106,7 +106,7 @@ def test_a_reload_closes_idle_connections_which_a_switch_leaves_alone(site: Fron
 
 
 def test_stopping_the_old_one_without_a_switch_is_seen(site: Front) -> None:
-    with traffic(site.url, rate=200, shots=SHOTS) as result:
+    with traffic(site.url, rate=100, shots=SHOTS) as result:
         until(lambda: answers(site, ONE) > 20, what="answers")
         site.servers[ONE].terminate()
         site.servers[ONE].wait(20)

@@ -19,6 +19,8 @@ AXE = Path(__file__).parent.parent / "page" / "vendor" / "axe.min.js"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MISSING = "no chromium, or no chromedriver: apt-get install chromium chromium-driver"
 DESK, PHONE = 1280, 390
+# seconds; axe looks at every row of a long table, and other browsers beside it
+SCRIPT_TIMEOUT = 300
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def browser(folder: Path) -> Iterator[Browser]:
     for word in words:
         options.add_argument(f"--{word}")
     driver = Chrome(options, ChromeService(str(DRIVER), env={**os.environ, "HOME": str(folder)}))
+    driver.set_script_timeout(SCRIPT_TIMEOUT)
     try:
         yield Browser(driver)
     finally:

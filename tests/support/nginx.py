@@ -33,6 +33,7 @@ HAS_IPV6 = Path("/proc/net/if_inet6").exists()
 needs_nginx = pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed: apt install nginx-light")
 
 ONE, TWO = "20261121T013455-8c1f2e9.1", "20261121T013500-8c1f2e9.1"
+WORKERS = 2
 END_TIMEOUT = 60.0
 # below those that Linux gives, by default, to who asks for any
 _PORTS = range(10240, 32768)
@@ -40,8 +41,8 @@ _PORTS = range(10240, 32768)
 CONF = """\
 {user}pid {root}/nginx.pid;
 error_log {root}/logs/error.log;
-worker_processes 2;
-events {{ worker_connections 1024; }}
+worker_processes {workers};
+events {{ worker_connections 4096; }}
 http {{
     access_log {root}/logs/access.log;
     client_body_temp_path {root}/temp/body;
@@ -179,7 +180,7 @@ def front() -> Iterator[Front]:
         for name in ("nginx/sites-available", "nginx/sites-enabled", "nginx/conf.d", "logs", "temp", "front"):
             (root / name).mkdir(parents=True)
         user = "user root;\n" if os.geteuid() == 0 else ""  # as nobody its workers could not enter here
-        (root / "nginx/nginx.conf").write_text(CONF.format(root=root, user=user))
+        (root / "nginx/nginx.conf").write_text(CONF.format(root=root, user=user, workers=WORKERS))
         made = Front(root)
         try:
             made.start()

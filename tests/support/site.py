@@ -34,6 +34,8 @@ QUICK = {
     "linger": "300ms",
     "ready_timeout": "20s",
     "check_interval": "200ms",
+    # the probe and the check wait as long; a busy machine may stand still for longer than the default of 5 s
+    "check_timeout": "20s",
     "probe_rate": 50,
 }
 

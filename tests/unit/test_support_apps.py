@@ -162,11 +162,11 @@ def test_editing_the_project_keeps_its_config_and_data(tmp_path: Path) -> None:
 
 
 def test_importing_is_half_computing_and_half_waiting(tmp_path: Path) -> None:
-    make_app(tmp_path, version="v1", import_seconds=0.4)
+    make_app(tmp_path, version="v1", import_seconds=2.0)
     computed, started = time.process_time(), time.monotonic()
     load(tmp_path)
-    assert 0.2 <= time.process_time() - computed < 0.35
-    assert time.monotonic() - started >= 0.4
+    assert 1.0 <= time.process_time() - computed < 1.75
+    assert time.monotonic() - started >= 2.0
 
 
 @pytest.mark.parametrize("failure", ["ImportError", "ModuleNotFoundError", "SyntaxError"])

@@ -33,8 +33,9 @@ MOST_GENERATIONS = 3
 POLL = 0.1
 # the word to a generation that no new request comes to, and that may be needed again
 ASIDE = "aside"
-# seconds; its workers look for that word now and then, and clients have to close their side too
-ASIDE_GRACE = 2.0
+# seconds; its workers look for that word now and then, and clients have to close their side too. Nobody waits
+# for it but where a client holds on to the old one.
+ASIDE_GRACE = 10.0
 
 
 async def env(run: Run) -> str:
