@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -49,3 +52,46 @@ def test_who_went_away_is_not(tmp_path: Path, server: str) -> None:
         make_app(folder, version="next", interface=SERVERS[server].interface)
         assert site.deploy()["cut"] == 0
         demand_rest(site)
+
+
+def test_what_an_old_worker_held_that_died_before_the_drain_is_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    make_app(folder, version="quick")
+    configure(folder, workers=2)
+    with serving(folder) as site:
+        deaths.long_phases(site)
+        with deaths.in_flight(site, 60.0) as request, deaths.deploying(site) as deploy:
+            deploy.in_phase("import")
+            deaths.holder(site.generation(deploy.before)).signal(signal.SIGKILL)
+            assert not deaths.answered(request)
+            out, err = deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
+            assert deploy.asker.returncode == 0, err
+        receipt = json.loads(out)
+        assert (receipt["lost"]["held_by_crashed"], receipt["cut"]) == (1, 0)
+        demand_rest(site)
+
+
+def test_what_outlasts_the_drain_of_a_candidate_that_is_taken_back_is_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    make_app(folder, version="quick")
+    configure(folder, workers=2, threads=8)
+    with serving(folder) as site, contextlib.ExitStack() as stack:
+        deaths.long_phases(site, watch="15s", threads=8, drain_timeout="1s")
+        deploy = stack.enter_context(deaths.deploying(site))
+        deploy.in_phase("watch")
+        candidate = site.generation(deploy.generation)
+
+        def holds_one() -> bool:
+            """Whether one of the requests, of which one more is sent, came to the candidate."""
+            stack.enter_context(deaths.in_flight(site, 60.0))
+            counts = candidate.counts()
+            return counts.started > counts.finished
+
+        until(holds_one, what="a request in the candidate")
+        deaths.holder(candidate)
+        deploy.asker.send_signal(signal.SIGINT)
+        out, _ = deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
+        assert deploy.asker.returncode == 130
+        assert json.loads(out)["cut"] > 0
+        site.process.send_signal(signal.SIGTERM)
+        site.process.wait(deaths.END_TIMEOUT)

@@ -28,6 +28,8 @@ async def execute(run: Run) -> Receipt:
     Raises nothing that a deploy can meet: a failure is taken back, and stands in the receipt.
     """
     run.began, started_at = run.site.clock.monotonic(), run.site.timestamp()
+    for generation in (run.plan.previous, run.plan.generation):
+        run.newly_lost(generation)  # before this deploy
     error = await _carry_out(run)
     run.can_be_cancelled = False
     stranded = await _come_to_rest(run)
@@ -119,12 +121,18 @@ async def _take(run: Run, step: Step) -> None:
 async def _come_to_rest(run: Run) -> SegueError | None:
     """One path for every end: make the machine match the settled record; only then write down how it went."""
     stranded: SegueError | None = None
+    stays, leaves = run.plan.previous, run.plan.generation
+    if run.committed:
+        stays, leaves = leaves, stays
+    run.held += run.newly_lost(leaves)
     try:
         await apply_record(run.record.settle(), run.site.processes, run.site.front)
         for text in (await shift(run.site, run.record.settle())).notes():
             run.note(text)
     except (SegueError, OSError) as failure:
         stranded = _not_at_rest(run, failure)
+    run.cut += run.newly_lost(leaves)
+    run.held += run.newly_lost(stays)
     if run.committed and run.later and all(step["name"] != "contract" for step in run.steps):
         run.note(f"not run: {run.later}; the next deploy finds it pending, or asks for your word again")
     if run.migrated and not run.committed:
@@ -182,7 +190,6 @@ def _judge_release(run: Run) -> None:
 def _receipt(
     run: Run, error: SegueError | None, traffic: dict[str, Any] | None, started_at: str, seconds: float
 ) -> Receipt:
-    held_by_crashed = _held_by_crashed(run)
     taken = [step["name"] for step in run.steps]
     skipped = [step.name for step in run.plan.steps if step.name not in taken and run.needs(step)]
     steps = [
@@ -203,17 +210,8 @@ def _receipt(
         changes=run.changes,
         watched=run.watched,
         traffic=traffic,
-        held_by_crashed=held_by_crashed,
+        held_by_crashed=run.held,
         drained=run.drained,
         cut=run.cut,
         error=error,
     )
-
-
-def _held_by_crashed(run: Run) -> int:
-    try:
-        crashes = run.candidate.crashes() if run.candidate.folder.exists() else []
-    except OSError as failure:
-        run.note(f"nobody knows what crashed workers held: {failure}")
-        return 0
-    return sum(crash["held"] for crash in crashes)

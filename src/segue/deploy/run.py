@@ -111,6 +111,7 @@ class Run:
         began: the clock's monotonic time at its begin.
         watched: what the watch saw.
         drained: streams and WebSockets that were closed in order when the old generation left.
+        held: requests that workers held when they died.
         cut: requests that outlasted the drain.
         uncommitted: the record before the commit, and what was known of the releases that it concerned.
         measurement: the probe, while it runs and after.
@@ -136,11 +137,13 @@ class Run:
     began: float = 0.0
     watched: dict[str, Any] | None = None
     drained: int = 0
+    held: int = 0
     cut: int = 0
     uncommitted: tuple[Record, dict[str, dict[str, Any]]] | None = None
     measurement: Measurement | None = None
     can_be_cancelled: bool = True
     at_rest: bool = True
+    _known_lost: dict[str, int] = field(default_factory=dict)
 
     @property
     def committed(self) -> bool:
@@ -160,6 +163,19 @@ class Run:
     def named(self) -> bool:
         """Whether the candidate's answers say whose they are."""
         return self.config.wrap and self.candidate.gated()
+
+    def newly_lost(self, generation: str | None) -> int:
+        """How many requests workers of `generation` lost by their end, since this was last asked."""
+        if generation is None or not self.site.generation(generation).folder.exists():
+            return 0
+        try:
+            lost = self.site.generation(generation).lost()
+        except OSError as failure:
+            self.note(f"nobody knows what workers of {generation} held at their end: {failure}")
+            return 0
+        before = self._known_lost.get(generation, 0)
+        self._known_lost[generation] = lost
+        return max(0, lost - before)
 
     def write(self, record: Record) -> None:
         """Make `record` the durable truth."""

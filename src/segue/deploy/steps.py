@@ -233,12 +233,13 @@ def _take_commit_back(run: Run) -> None:
 async def drain(run: Run) -> str:
     """The old generation finishes what it holds, and leaves."""
     old = None if run.plan.previous is None else run.site.generation(run.plan.previous)
-    before, lost = (Counts(), 0) if old is None else (old.counts(), old.lost())
+    before = Counts() if old is None else old.counts()
+    run.held += run.newly_lost(run.plan.previous)
     await _stand_by(run)
     await apply_record(run.record, run.site.processes, run.site.front)
     if old is None:
         return ""
-    run.cut = max(0, old.lost() - lost)
+    run.cut += run.newly_lost(run.plan.previous)
     run.drained = (old.counts() - before).drained
     told = {"drained": run.drained, "cut": run.cut}
     return ", ".join(f"{number} {what}" for what, number in told.items() if number)
