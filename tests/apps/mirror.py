@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 
@@ -32,6 +32,11 @@ def seen() -> dict[str, Any]:
     }
 
 
+def break_off() -> Iterator[bytes]:
+    yield b"half of it"
+    raise RuntimeError("asked for")
+
+
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     path = environ["PATH_INFO"]
     if path == "/raise":
@@ -41,6 +46,8 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     if path == "/print":
         print("printed by the app", flush=True)
     start_response("503 Unavailable" if path == "/error" else "200 OK", [("Content-Type", "text/plain")])
+    if path == "/breaks":
+        return break_off()
     if path != "/file":
         return [json.dumps(seen()).encode()]
 

@@ -22,6 +22,7 @@ from tests.support.masters import RELEASE, Bench, bench
 from tests.support.site import Site, configure, serving, until
 
 from segue.core.ids import release_of
+from segue.disk.processes import process
 from segue.run.counters import Counts
 from segue.run.generation import Generation
 
@@ -56,6 +57,27 @@ def nworkers_changed(server, new, old): log("nworkers_changed", server.cfg)
 def on_reload(server): log("on_reload", server.cfg)
 def on_exit(server): log("on_exit", server.cfg)
 """
+
+
+# TERM for the next worker, at the very fork or in the middle of the user's hook
+TELLS_NEXT = """
+import os
+import pathlib
+import signal
+
+FILE = pathlib.Path(os.environ["MIRROR"], "next")
+
+def tell():
+    if FILE.exists():
+        FILE.rename(f"{FILE}.{os.getpid()}")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def post_fork(server, worker):
+    pass
+
+"""
+AT_THE_FORK = f"{TELLS_NEXT}os.register_at_fork(after_in_child=tell)\n"
+IN_THE_HOOK = TELLS_NEXT.replace("    pass\n", "    tell()\n")
 
 
 @dataclass(frozen=True)
@@ -113,6 +135,21 @@ def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 # under the keeper
+
+
+@pytest.mark.parametrize("config", [AT_THE_FORK, IN_THE_HOOK], ids=["at the fork", "in the hook"])
+def test_a_worker_hears_term_from_its_first_moment(tmp_path: Path, config: str) -> None:
+    """Its master sends it once, and waits for it until the end of the drain."""
+    folder = tmp_path / "project"
+    make_mirror(folder, config)
+    (folder / ".venv").symlink_to(sys.prefix)
+    configure(folder, workers=2)
+    with serving(folder, env={**os.environ, "MIRROR": str(tmp_path)}) as site:
+        (tmp_path / "next").touch()
+        os.kill(site.live().ready_workers()[0], signal.SIGKILL)
+        told = until(lambda: next(tmp_path.glob("next.*"), None), what="the next worker")
+        until(lambda: process(int(told.suffix[1:])) is None, what="its end")
+        until(lambda: len(site.live().ready_workers()) == 2, what="the one after it")
 
 
 @pytest.fixture(scope="module", params=["sync", "gthread-preload"])
@@ -204,6 +241,15 @@ def test_every_request_is_counted_once_and_every_error(site: Site) -> None:
     counts = live.counts() - before
     assert (counts.started, counts.finished, counts.errors, sum(counts.latency)) == (240, 240, 160, 240)
     assert live.crashes() == crashes
+
+
+def test_an_answer_that_breaks_off_is_an_error(site: Site) -> None:
+    live = site.live()
+    before = settled_counts(live)
+    with pytest.raises(http.client.HTTPException):
+        get(site.bind, "/breaks")
+    until(lambda: (live.counts() - before).finished, what="its count")
+    assert (live.counts() - before).errors == 1
 
 
 def test_a_worker_that_replaces_another_passes_at_once_and_what_the_killed_one_held_is_told(

@@ -15,7 +15,7 @@ from . import files
 from .asgi import Gated
 from .counting import Counters
 from .holding import pausing
-from .leaving import Leaving
+from .leaving import Leaving, unread
 
 BACKLOG = 2048
 
@@ -35,12 +35,12 @@ def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
     loop, protocols = worker.loop, _followed()
     worker.asgi = gated = Gated(worker.asgi, counted)
     gated.opening = None
-    gated.leaving = Leaving(lambda: worker.servers, lambda: _stop(worker, protocols))
+    gated.leaving = Leaving(lambda: worker.servers, lambda: _stop(worker, protocols), worker.notify)
     loop.run_until_complete(gated.open(worker.state, pausing(worker.ppid, alive), turn))
     if files.start()["wrap"]:
         gated.left, worker.max_requests = worker.max_requests % sys.maxsize, sys.maxsize
-    loop.remove_signal_handler(signal.SIGTERM)
-    gated.leaving.on_term(loop)
+    # in the place of the worker's own: a TERM that has come, and that the loop has not read yet, is heard too
+    loop.add_signal_handler(signal.SIGTERM, gated.leaving.begin)
     _outlive_master(worker, gated.leaving)
     worker.segue_listening = loop.create_task(_listen_again(worker))
 
@@ -97,9 +97,9 @@ def _stop(worker: Any, protocols: weakref.WeakSet[Any]) -> None:
 
 
 def _is_idle(protocol: Any) -> bool:
-    """Whether it waits for a request of which nothing has come; one may have come unnoticed."""
+    """Whether it waits for a request of which nothing has come; one may have come unnoticed, or be unread."""
     waits, came = protocol._awaiting_request, protocol._request_ready  # noqa: SLF001 - nothing public says so
-    return bool(waits and not came.is_set())
+    return bool(waits and not came.is_set() and not unread(protocol.transport))
 
 
 async def _listen_again(worker: Any) -> None:

@@ -92,12 +92,23 @@ def when_ready(server: Any) -> None:
 
 def post_fork(server: Any, worker: Any) -> None:
     """In a worker, before it imports the app."""
-    THEIRS["post_fork"](server, worker)
     # Gunicorn installs the worker's own handlers only later; until then the master's would swallow TERM
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if _told_at_its_fork(server.SIG_QUEUE):
+        sys.exit(0)
+    THEIRS["post_fork"](server, worker)
     with _leaving_if_told():
         TURN.append(wait_for_first(pausing(worker.ppid, lambda: worker.notify() or True)))
     faulthandler.dump_traceback_later(files.time_left())
+
+
+def _told_at_its_fork(queue: Any) -> bool:
+    """Whether TERM came before that, and so lies in this worker's copy of its master's queue.
+
+    The master sends it once. Older Gunicorns have a list for a queue.
+    """
+    told = queue if isinstance(queue, list) else [queue.get_nowait() for _ in range(queue.qsize())]
+    return signal.SIGTERM in told
 
 
 def post_worker_init(worker: Any) -> None:

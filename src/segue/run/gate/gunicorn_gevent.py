@@ -21,12 +21,13 @@ Waiting = dict[Any, "Wait"]
 
 
 class Wait(gevent.Timeout):  # type: ignore[misc] # gevent has no types
-    """The time that one connection may wait for its next request."""
+    """The time that one connection may wait for its next request; if it `lingers`, its worker leaves."""
 
     timer: Any
 
-    def __init__(self, seconds: float, client: Any, waiting: Waiting) -> None:
+    def __init__(self, seconds: float, client: Any, waiting: Waiting, *, lingers: bool) -> None:
         super().__init__(seconds, False)
+        self.lingers = lingers
         self._client = client
         self._waiting = waiting
 
@@ -58,7 +59,7 @@ def linger(worker: Any) -> None:
     loop = gevent.get_hub().loop
     timer = loop.timer(lingers)
     here = gevent.local.local()
-    beat, handle = worker.notify, worker.handle
+    handle = worker.handle
 
     def handle_client(listener: Any, client: Any, address: Any) -> None:
         here.client = client
@@ -67,24 +68,27 @@ def linger(worker: Any) -> None:
     def notify() -> None:
         # it calls this each second: the first time after it was told to leave, its listener is closed
         has_left = not worker.alive
-        if worker.ppid == os.getppid():
-            beat()
-        else:
-            # without a master Gunicorn's own would end on the spot, with all that this worker holds
+        # without a master Gunicorn's own `notify` would end on the spot, with all that this worker holds
+        if worker.ppid != os.getppid():
             worker.alive = False
-            Worker.notify(worker)
+        Worker.notify(worker)
         if has_left and not timer.active:
             timer.start(_close, waiting)
 
     worker.notify, worker.handle = notify, handle_client
-    worker.timeout_ctx = lambda: Wait(
-        keepalive if worker.alive else min(keepalive, lingers), here.client, waiting
-    )
+
+    def timeout_ctx() -> Wait:
+        leaves = not worker.alive
+        return Wait(min(keepalive, lingers) if leaves else keepalive, here.client, waiting, lingers=leaves)
+
+    worker.timeout_ctx = timeout_ctx
 
 
 def _close(waiting: Waiting) -> None:
     for greenlet, wait in list(waiting.items()):
-        wait.end(greenlet)
+        # those that began to wait later have a linger of their own
+        if not wait.lingers:
+            wait.end(greenlet)
 
 
 def _has_come(client: Any) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from . import files, wsgi
+from .closing import has_come
 from .counting import SERVER_ERROR, Counters
 from .holding import Answer, hold, no_answer, pausing
 
@@ -34,7 +35,17 @@ class Counting:
     def end(self, response: Any) -> None:
         """It ends; without a status the app raised before it answered, and Gunicorn answers 500 for it."""
         failed = response is not None and (response.status is None or response.status_code >= SERVER_ERROR)
-        self._counted.end(self._request.since, failed=failed or self._request.refused)
+        failed = failed or self._request.refused or _broken_off(sys.exc_info()[1])
+        self._counted.end(self._request.since, failed=failed)
+
+
+def _broken_off(raised: BaseException | None) -> bool:
+    """Whether an answer whose head was sent has no end, by what Gunicorn raises where it is counted out.
+
+    That is a StopIteration for what the app raised, and SystemExit in a worker that is ended because it hung.
+    """
+    from_app = isinstance(raised, StopIteration) and raised.__context__ is not None
+    return from_app or isinstance(raised, SystemExit)
 
 
 def open_gate(worker: Any, counted: Counters, turn: IO[str] | None) -> None:
@@ -138,16 +149,35 @@ def _linger(worker: Any) -> None:
 
 
 def _keep_who_asks(worker: Any) -> None:
-    """Look once more before idle connections are closed: on a busy machine a request may have come."""
+    """Look at each idle connection right before it is closed: a request may have come since the loop looked.
+
+    When a worker leaves, all of them are due at once, and closing some hundreds takes its time.
+    """
     murder = worker.murder_keepalived
 
     def murder_keepalived(force: bool = False) -> None:
-        idle = worker.keepalived_conns
-        if idle and (force or idle[0].timeout <= time.monotonic()):
-            worker.wait_for_and_dispatch_events(timeout=0)
+        _close_idle(worker, worker.keepalived_conns, worker.on_client_socket_readable)
         murder(force)
 
     worker.murder_keepalived = murder_keepalived
+    if hasattr(worker, "murder_pending"):
+        worker.murder_pending = lambda: _close_idle(
+            worker, worker.pending_conns, worker.on_pending_socket_readable
+        )
+
+
+def _close_idle(worker: Any, idle: Any, readable: Callable[[Any, Any], None]) -> None:
+    """Close the connections in `idle` that are due; `readable` takes one out on which something has come."""
+    while idle and idle[0].timeout <= time.monotonic():
+        connection = idle[0]
+        if has_come(connection.sock):
+            readable(connection, connection.sock)
+        else:
+            idle.popleft()
+            with contextlib.suppress(OSError, KeyError, ValueError):
+                worker.poller.unregister(connection.sock)
+            worker.nr_conns -= 1
+            connection.close()
 
 
 def _keep_who_is_silent(worker: Any, gthread: Any) -> None:
@@ -158,19 +188,30 @@ def _keep_who_is_silent(worker: Any, gthread: Any) -> None:
     """
     if not hasattr(gthread, "_DEFER"):
         return
-    finish = worker.finish_request
+    finish, cap = worker.finish_request, worker._cap_keepalive  # noqa: SLF001 - there is no other way
 
     def finish_request(connection: Any, done: Any) -> None:
-        if worker.alive or done.cancelled() or done.exception() or done.result() is not gthread._DEFER:  # noqa: SLF001 - there is no other way
+        if done.cancelled() or done.exception() or done.result() is not gthread._DEFER:  # noqa: SLF001 - the same
             finish(connection, done)
             return
-        connection.sock.setblocking(False)
-        connection.timeout = time.monotonic() + gthread.STOP_KEEPALIVE_LINGER
-        worker.pending_conns.append(connection)
-        readable = functools.partial(worker.on_pending_socket_readable, connection)
-        worker.poller.register(connection.sock, selectors.EVENT_READ, readable)
+        patience = worker.cfg.keepalive if worker.alive else gthread.STOP_KEEPALIVE_LINGER
+        try:
+            connection.sock.setblocking(False)
+            connection.timeout = time.monotonic() + patience
+            readable = functools.partial(worker.on_pending_socket_readable, connection)
+            worker.poller.register(connection.sock, selectors.EVENT_READ, readable)
+        except (OSError, KeyError, ValueError):
+            worker.nr_conns -= 1
+            connection.close()
+        else:
+            worker.pending_conns.append(connection)
 
-    worker.finish_request = finish_request
+    def cap_keepalive(deadline: float) -> None:
+        cap(deadline)
+        for connection in worker.pending_conns:
+            connection.timeout = min(connection.timeout, deadline)
+
+    worker.finish_request, worker._cap_keepalive = finish_request, cap_keepalive  # noqa: SLF001 - the same
 
 
 def _outlive_master(worker: Any) -> None:

@@ -14,12 +14,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from . import files
-from .closing import closing_times
+from .closing import closing_times, has_come
 
 # how long an app has to see for itself that its stream was closed, before it is cancelled
 GRACE = 0.3
 # while something endless is open: how soon a worker sees that it stands aside
 LOOK_INTERVAL = 0.5
+BEAT_INTERVAL = 1.0
 
 
 async def stop_accepting(servers: Sequence[Any]) -> None:
@@ -39,6 +40,11 @@ async def stop_accepting(servers: Sequence[Any]) -> None:
 
 def _stands_aside() -> bool:
     return files.there("aside")
+
+
+def unread(transport: Any) -> bool:
+    """Whether something has come on this connection that its loop has not read yet."""
+    return not transport.is_closing() and has_come(transport.get_extra_info("socket"))
 
 
 class Stream:
@@ -91,12 +97,16 @@ class Leaving:
     Args:
         servers: this worker's, as asyncio made them.
         stop: has the server stop, in its own way.
+        beat: tells the worker's master that it is alive, which the server does not do any more then.
     """
 
-    def __init__(self, servers: Callable[[], Iterable[Any]], stop: Callable[[], None]) -> None:
+    def __init__(
+        self, servers: Callable[[], Iterable[Any]], stop: Callable[[], None], beat: Callable[[], None]
+    ) -> None:
         self.begun = False
         self._servers = servers
         self._stop = stop
+        self._beat = beat
         self._open: dict[Stream, None] = {}
         self._looking: asyncio.Future[None] | None = None
 
@@ -146,6 +156,9 @@ class Leaving:
             await self._close_streams(began, hurried=hurried)
         finally:
             self._stop()
+        while True:
+            self._beat()
+            await asyncio.sleep(BEAT_INTERVAL)
 
     async def _close_streams(self, began: float, *, hurried: bool) -> None:
         """Close each of them once: one that an app does not let go of must not keep the rest."""

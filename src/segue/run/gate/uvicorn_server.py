@@ -12,7 +12,7 @@ from .asgi import Gated
 from .asgi_check import App
 from .counting import Counters
 from .holding import pausing
-from .leaving import Leaving
+from .leaving import Leaving, unread
 
 
 def behind_gate(
@@ -28,7 +28,7 @@ def behind_gate(
         counted: this worker's counters.
         turn: what `wait_for_first` gave.
         master: the process whose end is the end of this worker's hold.
-        beat: called every moment while it holds.
+        beat: called every moment while it holds, and each second when the server has been told to stop.
     """
     gated = Gated(app, counted)
 
@@ -42,7 +42,9 @@ def behind_gate(
         gated.leaving = Leaving(
             lambda: getattr(server, "servers", ()),
             lambda: theirs(signal.SIGTERM, None),
+            beat,
         )
+        _keep_who_asks(server.config)
         gated.left = _take_limit(server)
         await gated.open(state, pausing(master, alive), turn)
         gated.leaving.on_term(asyncio.get_running_loop())
@@ -58,6 +60,21 @@ def _server() -> tuple[Any, Any]:
     if not hasattr(server, "should_exit"):
         files.refuse("startup", "the app put a handler of SIGTERM in the place of its server's")
     return handler, server
+
+
+def _keep_who_asks(config: Any) -> None:
+    """Close no idle connection at the end of the linger on which a request has come that nobody has read yet.
+
+    It is served, and told that it was the last one.
+    """
+    protocol = config.http_protocol_class
+    shutdown = protocol.shutdown
+
+    def shutdown_if_read(self: Any) -> None:
+        if not unread(self.transport):
+            shutdown(self)
+
+    protocol.shutdown = shutdown_if_read
 
 
 def _take_limit(server: Any) -> int:
