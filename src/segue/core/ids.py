@@ -8,7 +8,7 @@ A receipt goes by its generation, ``….1``, or is an earlier one of it, ``….1
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 NO_REVISION = "tree"
@@ -18,11 +18,24 @@ _RECEIPT = re.compile(r"(.+?)(?:~[1-9]\d{0,8})?", re.ASCII)
 _GENERATION = re.compile(r"(\d{8}T\d{6}-[0-9a-z]{1,40})\.([1-9]\d{0,8})", re.ASCII)
 
 
-def new_release_id(now: datetime, revision: str, taken: Container[str]) -> str:
-    """The id of a release made at `now` (UTC) from `revision`, that is not in `taken`."""
-    while (release := f"{now:%Y%m%dT%H%M%S}-{revision}") in taken:
-        now += timedelta(seconds=1)
-    return release
+def new_release_id(now: datetime, revision: str, known: Iterable[str]) -> str:
+    """The id of a release made at `now` (UTC) from `revision`; later than all `known`, or it would seem old.
+
+    The newest, by their ids, are kept.
+    """
+    return f"{max([_second(now), *map(_second_after, known)])}-{revision}"
+
+
+def _second(time: datetime) -> str:
+    return f"{time:%Y%m%dT%H%M%S}"
+
+
+def _second_after(release: str) -> str:
+    """The second after the one that `release` is named by; empty where no calendar has it."""
+    try:
+        return _second(datetime.fromisoformat(release.partition("-")[0]) + timedelta(seconds=1))
+    except (ValueError, OverflowError):
+        return ""
 
 
 def is_release_id(text: str) -> bool:

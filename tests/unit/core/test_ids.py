@@ -32,6 +32,12 @@ def test_a_name_that_is_taken_is_made_one_second_later() -> None:
     assert new_release_id(NOW, "tree", ["20261121T013455-tree"]) == "20261121T013456-tree"
 
 
+def test_a_release_is_the_newest_by_its_name_whatever_the_clock_says() -> None:
+    """One that seemed older than those that were made in the same second was removed in their place."""
+    known = ["20261121T013457-tree", "20261121T013456-8c1f2e9", "99999999T999999-a", "99991231T235959-b"]
+    assert new_release_id(NOW, "tree", known) == "20261121T013458-tree"
+
+
 def test_a_start_tells_its_release_and_its_number() -> None:
     assert release_of("20261121T013455-tree.12") == "20261121T013455-tree"
     assert generation_number("20261121T013455-tree.12") == 12
