@@ -87,8 +87,8 @@ most).{mark}
 
 - Of 10,000 files each is opened, made, written, and given its mode and time, as by `cp -rp`: on a slow disk
   that is most of the time, and the ratio falls. The rest is Python's, and two more looks: whether a file may
-  be a database, which no release has a copy of, and whether the code, all of it here, names `instance`. A link
-  instead of a copy would be quicker, and let an edit in the project, or by the app, change what another
+  be a database, which no release has a copy of, and whether the code, all of it here, names `instance`. A
+  link instead of a copy would be quicker, and let an edit in the project, or by the app, change what another
   release has.
 - A rollback waits for the probe's first answer before its switch: else nobody would measure what the switch
   does. That is the start of one Python with asyncio and an HTTP parser.

@@ -71,7 +71,7 @@ def test_what_an_old_worker_held_that_died_before_the_drain_is_lost(tmp_path: Pa
         demand_rest(site)
 
 
-def test_what_outlasts_the_drain_of_a_candidate_that_is_taken_back_is_counted(tmp_path: Path) -> None:
+def test_what_outlasts_the_drain_of_a_candidate_that_is_taken_back_is_lost(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     make_app(folder, version="quick")
     configure(folder, workers=2, threads=8)
@@ -92,6 +92,8 @@ def test_what_outlasts_the_drain_of_a_candidate_that_is_taken_back_is_counted(tm
         deploy.asker.send_signal(signal.SIGINT)
         out, _ = deploy.asker.communicate(timeout=deaths.END_TIMEOUT)
         assert deploy.asker.returncode == 130
-        assert json.loads(out)["cut"] > 0
+        receipt = json.loads(out)
+        assert receipt["lost"]["held_by_crashed"] > 0
+        assert receipt["cut"] == 0
         site.process.send_signal(signal.SIGTERM)
         site.process.wait(deaths.END_TIMEOUT)

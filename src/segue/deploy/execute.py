@@ -121,18 +121,13 @@ async def _take(run: Run, step: Step) -> None:
 async def _come_to_rest(run: Run) -> SegueError | None:
     """One path for every end: make the machine match the settled record; only then write down how it went."""
     stranded: SegueError | None = None
-    stays, leaves = run.plan.previous, run.plan.generation
-    if run.committed:
-        stays, leaves = leaves, stays
-    run.held += run.newly_lost(leaves)
     try:
         await apply_record(run.record.settle(), run.site.processes, run.site.front)
         for text in (await shift(run.site, run.record.settle())).notes():
             run.note(text)
     except (SegueError, OSError) as failure:
         stranded = _not_at_rest(run, failure)
-    run.cut += run.newly_lost(leaves)
-    run.held += run.newly_lost(stays)
+    _count_lost(run)
     if run.committed and run.later and all(step["name"] != "contract" for step in run.steps):
         run.note(f"not run: {run.later}; the next deploy finds it pending, or asks for your word again")
     if run.migrated and not run.committed:
@@ -143,6 +138,16 @@ async def _come_to_rest(run: Run) -> SegueError | None:
     except (OSError, ValueError) as failure:
         run.note(f"the state of {run.plan.release} could not be written: {failure}")
     return stranded
+
+
+def _count_lost(run: Run) -> None:
+    """What the drain step has not counted: only of a generation that served well is anything cut."""
+    lost_by_old = run.newly_lost(run.plan.previous)
+    if run.committed:
+        run.cut += lost_by_old
+    else:
+        run.held += lost_by_old
+    run.held += run.newly_lost(run.plan.generation)
 
 
 def _not_at_rest(run: Run, failure: Exception) -> SegueError | None:

@@ -76,9 +76,10 @@ class Receipt:
         changes: what is other than in the release that served before: commits, packages, names of env keys.
         watched: what both generations served during the watch.
         traffic: the probe's report; None where nothing served before.
-        held_by_crashed: requests that workers of both generations held when they died: lost.
+        held_by_crashed: requests that workers of both generations held when they died, those of a candidate
+            also when they were killed because it was taken back: lost.
         drained: streams and WebSockets of the old generation that were closed in order when it left.
-        cut: requests of the generation that left which outlasted its drain.
+        cut: requests of the old generation that outlasted the drain.
         error: why it was taken back; None when it went well.
     """
 
