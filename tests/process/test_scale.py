@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -262,6 +263,18 @@ def test_a_worker_that_ends_its_master_costs_nobody_a_request(tmp_path: Path) ->
 
 
 # who interrupts it
+
+
+def test_a_supervisor_of_uvicorns_waits_for_no_worker_that_does_not_answer(tmp_path: Path) -> None:
+    """It hears what it is told meanwhile, and sees it when that worker ends."""
+    settings = {**SETTINGS["uvicorn"], "ready_timeout": "180s"}
+    with serving(project(tmp_path, interface("uvicorn"), **settings)) as site:
+        stuck = site.live().ready_workers()[0]
+        os.kill(stuck, signal.SIGSTOP)
+        assert scale(site, 3)["cut"] == 0
+        os.kill(stuck, signal.SIGKILL)
+        until(lambda: stuck not in (ready := site.live().ready_workers()) and len(ready) == 3, what="another")
+        demand_workers(site, 3)
 
 
 def slow_import(tmp_path: Path) -> Path:

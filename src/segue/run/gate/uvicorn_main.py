@@ -7,19 +7,22 @@ import math
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from pickle import UnpicklingError
+from typing import Any, ClassVar
 
 import click
 import uvicorn
 from click.core import ParameterSource
 from uvicorn.main import main as command_line
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from . import files
 from .counting import account_for
 
 DEFAULT_WORKERS = 2
 HEALTHCHECK = 5
+LOOK_INTERVAL = 0.2
 LISTENER = 3
 OWNED = (
     "host", "port", "uds", "fd", "reload", "app_dir", "factory", "lifespan", "interface",
@@ -27,8 +30,40 @@ OWNED = (
 )  # fmt: skip
 
 
+class Worker(Process):
+    """Uvicorn's own, for whose answer nobody waits who has something better to do.
+
+    Uvicorn's waits for all of `timeout_worker_healthcheck`, though the worker has ended since it was asked,
+    and hears no signal meanwhile: neither that all have to leave, nor that there are to be more.
+
+    Attributes:
+        signals: what its supervisor was told and has not done yet.
+    """
+
+    signals: ClassVar[list[int]] = []
+
+    def ping(self, timeout: float = HEALTHCHECK) -> bool:
+        """Whether the worker answers in time; also where its supervisor is called away."""
+        deadline = time.monotonic() + timeout
+        try:
+            self.parent_conn.send(b"ping")
+            while not self.parent_conn.poll(LOOK_INTERVAL):
+                if not self.process.is_alive() or time.monotonic() > deadline:
+                    return False
+                if self.signals:
+                    return True
+            self.parent_conn.recv()
+        except (OSError, EOFError, UnpicklingError):
+            return False
+        return True
+
+
 class Supervisor(Multiprocess):
     """Uvicorn's own, which tells as well what became of workers that ended."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        Worker.signals = self.signal_queue
 
     def keep_subprocess_alive(self) -> None:
         """Replace workers that ended, but for those that were to leave."""
@@ -75,6 +110,7 @@ def serve(arguments: list[str]) -> None:
         "booted.json",
         {**booted, "server": "uvicorn", "version": uvicorn.__version__, "overruled": overruled},
     )
+    multiprocess.Process = Worker  # type: ignore[misc] # there is no other way
     Supervisor(config, [socket.socket(fileno=LISTENER)]).run()
 
 
